@@ -1,0 +1,51 @@
+"""The manners that all estimators share.
+
+Stacks are 3-D and **slices are the samples**; NaN may stand for "outside". Both are
+said to scikit-learn by the tags, so that its tools do not insist on 2-D tables.
+"""
+
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+
+from icecoreseg.metrics import voxel_accuracy
+
+
+class StackEstimator(BaseEstimator):
+    """Base of every estimator that takes a stack of shape (n_slices, n_rows, n_columns)."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class StackTransformer(TransformerMixin, StackEstimator):
+    """A `StackEstimator` whose ``transform`` returns another stack."""
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a stack stays an array, whatever tables the pipeline asks for."""
+        return self
+
+
+class StackClassifier(ClassifierMixin, StackEstimator):
+    """A `StackEstimator` whose ``predict`` returns labels (AIR, ICE, OUTSIDE)."""
+
+    def score(self, X, y, sample_weight=None):
+        """Voxel accuracy of ``predict(X)`` against y, OUTSIDE ignored.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Grey stack.
+        y : array of shape (n_slices, n_rows, n_columns)
+            True labels.
+        sample_weight : array of shape (n_slices,), optional
+            Weight of each slice.
+
+        Returns
+        -------
+        float
+            Share of the specimen's voxels whose label is right.
+        """
+        return voxel_accuracy(y, self.predict(X), sample_weight=sample_weight)
