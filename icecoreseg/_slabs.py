@@ -6,6 +6,8 @@ array, so that temporaries stay as small as a slab) or to a dask array (lazily, 
 task per slab).
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from icecoreseg._validation import is_lazy
@@ -113,6 +115,6 @@ def iterate_slabs(*stacks, multiple=1):
         bounds = slab_bounds(n_slices, slice_voxels, multiple=multiple)
     else:
         edges = np.cumsum((0, *_slice_chunks(lazy, multiple)))
-        bounds = zip(edges[:-1], edges[1:], strict=True)
+        bounds = pairwise(edges)
     for start, stop in bounds:
         yield (int(start), *(np.asarray(stack[start:stop]) for stack in stacks))
