@@ -3,10 +3,10 @@
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
-from icecoreseg._validation import check_label_values, check_labels, check_same_shape
+from icecoreseg._validation import check_label_values, check_same_shape, check_stack
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 
-BLOCK_VOXELS = 2**17
+BLOCK_VOXELS = 2**18
 """Voxels compared at a time: small enough for the boolean images to stay in the cache."""
 
 
@@ -63,7 +63,7 @@ def _check_pair(y_true, y_pred):
                 f"{name} has dtype {y.dtype}; scores compare labels. Threshold fractions first, "
                 "for example with icecoreseg.downsample_labels(..., threshold=0.5)."
             )
-        stacks.append(check_labels(y, name=name))
+        stacks.append(check_stack(y, name=name, kinds="uib"))
     check_same_shape(*stacks, names=("y_true", "y_pred"))
     return stacks
 
