@@ -38,7 +38,7 @@ def slab_bounds(n_slices, slice_voxels, *, multiple=1, slab_voxels=SLAB_VOXELS):
         yield start, min(start + step, n_slices)
 
 
-def map_slabs(function, *stacks, dtype, tail=None, factor=1):
+def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     """Apply ``function(*slabs)`` along axis 0 and put the results together.
 
     Parameters
@@ -54,6 +54,10 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1):
         Shape of the result behind axis 0; default: that of the first stack.
     factor : int
         How many slices become one; slabs are cut at multiples of it.
+    halo : int
+        Neighbouring slices that the function sees on either side of a slab (fewer at the
+        ends of the stack); their results are cut away. Not together with `tail` or
+        `factor`.
 
     Returns
     -------
@@ -62,17 +66,19 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1):
     """
     tail = tuple(stacks[0].shape[1:]) if tail is None else tuple(tail)
     if any(is_lazy(stack) for stack in stacks):
-        return _map_lazily(function, stacks, dtype, tail, factor)
+        return _map_lazily(function, stacks, dtype, tail, factor, halo)
     n_slices = stacks[0].shape[0]
     result = np.empty((n_slices // factor, *tail), dtype=dtype)
     slice_voxels = int(np.prod(stacks[0].shape[1:]))
     for start, stop in slab_bounds(n_slices, slice_voxels, multiple=factor):
-        slabs = [stack[start:stop] for stack in stacks]
-        result[start // factor : stop // factor] = function(*slabs)
+        first = max(0, start - halo)
+        slabs = [stack[first : stop + halo] for stack in stacks]
+        inner = slice(start - first, start - first + (stop - start) // factor)
+        result[start // factor : stop // factor] = function(*slabs)[inner]
     return result
 
 
-def _map_lazily(function, stacks, dtype, tail, factor):
+def _map_lazily(function, stacks, dtype, tail, factor, halo):
     import dask.array as da
 
     chunks = _slice_chunks(next(s for s in stacks if is_lazy(s)), factor)
@@ -82,6 +88,9 @@ def _map_lazily(function, stacks, dtype, tail, factor):
         )
         for stack in stacks
     ]
+    if halo:
+        overlap = {"depth": {0: halo}, "boundary": "none", "meta": np.empty((0, 0, 0), dtype)}
+        return da.map_overlap(function, *stacks, dtype=dtype, align_arrays=False, **overlap)
     axes = {2: {}, 3: {"new_axis": 1}, 1: {"drop_axis": 2}, 0: {"drop_axis": (1, 2)}}[len(tail)]
     return da.map_blocks(
         function,
@@ -109,12 +118,25 @@ def iterate_slabs(*stacks, multiple=1):
     Fits and reductions use it: never more than one slab of each stack is in memory.
     Lazy stacks are cut at their chunks, others at `SLAB_VOXELS`.
     """
+    for start, stop in _bounds(stacks, multiple):
+        yield (start, *(np.asarray(stack[start:stop]) for stack in stacks))
+
+
+def iterate_with_halo(stack, halo):
+    """Yield ``(start, slab, inner)``: numpy slabs with `halo` more slices on either side.
+
+    ``slab[inner]`` is the slab proper, whose first slice is number `start` of the stack.
+    """
+    for start, stop in _bounds((stack,), 1):
+        first = max(0, start - halo)
+        yield start, np.asarray(stack[first : stop + halo]), slice(start - first, stop - first)
+
+
+def _bounds(stacks, multiple):
+    """(start, stop) of the slabs: the chunks of the first lazy stack, else `slab_bounds`."""
     lazy = next((stack for stack in stacks if is_lazy(stack)), None)
     if lazy is None:
         n_slices, slice_voxels = stacks[0].shape[0], int(np.prod(stacks[0].shape[1:]))
-        bounds = slab_bounds(n_slices, slice_voxels, multiple=multiple)
-    else:
-        edges = np.cumsum((0, *_slice_chunks(lazy, multiple)))
-        bounds = pairwise(edges)
-    for start, stop in bounds:
-        yield (int(start), *(np.asarray(stack[start:stop]) for stack in stacks))
+        return slab_bounds(n_slices, slice_voxels, multiple=multiple)
+    edges = np.cumsum((0, *_slice_chunks(lazy, multiple))).tolist()
+    return pairwise(edges)
