@@ -1,0 +1,171 @@
+"""Stacks on disk that can be sliced like arrays: what dask reads its slabs from.
+
+A source knows shape and dtype and reads slices on demand. It holds paths and numbers
+only, so that it travels cheaply to the workers of a cluster.
+"""
+
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from icecoreseg.stacks._png import SliceHeader, read_png, read_png_header
+from icecoreseg.stacks._tiff import (
+    check_page,
+    decode_page,
+    open_tiff,
+    page_offsets,
+    read_tiff,
+    read_tiff_header,
+)
+
+
+class Source:
+    """An array of shape (n_slices, n_rows, n_columns) on disk; children read slices."""
+
+    ndim = 3
+
+    def __init__(self, path, n_slices, header):
+        self.path = path
+        self.shape = (n_slices, *header.shape)
+        self.dtype = header.dtype
+
+    def read(self, numbers):
+        """Yield the slices with the given numbers."""
+        raise NotImplementedError
+
+    def __getitem__(self, key):
+        along_z, *in_plane = key if isinstance(key, tuple) else (key,)
+        numbers = np.arange(self.shape[0])[along_z]
+        slab = np.empty((np.size(numbers), *self.shape[1:]), dtype=self.dtype)
+        for row, pixels in zip(slab, self.read(np.atleast_1d(numbers).tolist()), strict=True):
+            row[...] = pixels
+        return slab[(slice(None) if np.ndim(numbers) else 0, *in_plane)]
+
+
+class SliceFiles(Source):
+    """A folder with one file per slice."""
+
+    def __init__(self, path, files, *, on_error, outside):
+        self.files = files
+        self.on_error = on_error
+        self.outside = outside
+        super().__init__(path, len(files), _common_header(files, on_error))
+
+    def read(self, numbers):
+        for number in numbers:
+            yield self._read_one(self.files[number])
+
+    def _read_one(self, file):
+        expected = SliceHeader(self.shape[1:], self.dtype)
+        try:
+            pixels = (read_png if _is_png(file) else read_tiff)(file)
+            _check_header(file, SliceHeader(pixels.shape, pixels.dtype), expected)
+        except (OSError, ValueError) as error:
+            if self.on_error == "raise":
+                raise
+            warnings.warn(f"Slice marked as outside: {error}", UserWarning, stacklevel=2)
+            return np.full(expected.shape, self.outside, dtype=expected.dtype)
+        return pixels
+
+
+def _is_png(file):
+    return Path(file).suffix.lower() == ".png"
+
+
+def _common_header(files, on_error):
+    """The header that most slices have; the others are an error, or to be left outside."""
+    headers = {}
+    for file in files:
+        try:
+            headers[file] = (read_png_header if _is_png(file) else read_tiff_header)(file)
+        except (OSError, ValueError):
+            if on_error == "raise":
+                raise
+    if not headers:
+        raise OSError(f"None of the {len(files)} slices in {files[0].parent} can be read.")
+    expected = Counter(headers.values()).most_common(1)[0][0]
+    if on_error == "raise":
+        for file, header in headers.items():
+            _check_header(file, header, expected)
+    return expected
+
+
+def _check_header(file, header, expected):
+    if header != expected:
+        raise ValueError(f"{file} is {header}; the other slices of the stack are {expected}.")
+
+
+class TiffPages(Source):
+    """A multipage TIFF file, or an ImageJ file whose one page stands before all slices."""
+
+    def __init__(self, path):
+        n_pages = len(page_offsets(path))
+        with open_tiff(path) as file:
+            expected = check_page(file.pages[0], path)
+            for page in file.pages:
+                header = check_page(page, path)
+                if header != expected:
+                    raise ValueError(
+                        f"{path}: page {page.index} is {header}; page 0 is {expected}."
+                    )
+            self.raw_offset = _raw_offset(file, path, n_pages)
+            n_slices = _n_images(file) if self.raw_offset else n_pages
+        super().__init__(path, n_slices, expected)
+
+    def read(self, numbers):
+        if self.raw_offset:
+            raw, offset = self.raw_offset
+            stack = np.memmap(self.path, raw, mode="r", offset=offset, shape=self.shape)
+            yield from (stack[number] for number in numbers)
+            return
+        with open_tiff(self.path) as file:
+            for number in numbers:
+                yield decode_page(file.pages[number], self.path)
+
+
+def _n_images(file):
+    return int((file.imagej_metadata or {}).get("images", 1)) if file.is_imagej else 1
+
+
+def _raw_offset(file, path, n_pages):
+    """dtype and offset of ImageJ's pixels, if fewer pages than slices are described."""
+    n_images = _n_images(file)
+    if n_pages >= n_images:
+        return None
+    page = file.pages[0]
+    end = page.dataoffsets[0] + n_images * page.nbytes
+    if n_pages > 1 or not page.is_contiguous or end > file.filehandle.size:
+        raise OSError(f"{path} is truncated: {n_pages} of {n_images} ImageJ slices are there.")
+    return file.byteorder + page.dtype.str[1:], page.dataoffsets[0]
+
+
+class NpyFile(Source):
+    """A ``.npy`` file, mapped into memory."""
+
+    def __init__(self, path):
+        stack = _map_npy(path)
+        if stack.ndim != 3 or 0 in stack.shape or stack.dtype.str[1:] not in _NPY_TYPES:
+            raise ValueError(
+                f"{path} holds an array of shape {stack.shape} and dtype {stack.dtype}; expected "
+                "(n_slices, n_rows, n_columns) of uint8, uint16, float32, float64 or bool."
+            )
+        dtype = np.dtype(np.uint8) if stack.dtype == bool else stack.dtype.newbyteorder("=")
+        super().__init__(path, stack.shape[0], SliceHeader(stack.shape[1:], dtype))
+
+    def read(self, numbers):
+        stack = _map_npy(self.path)
+        yield from (stack[number] for number in numbers)
+
+
+_NPY_TYPES = ("u1", "u2", "f4", "f8", "b1")
+
+
+def _map_npy(path):
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except (ValueError, EOFError) as error:
+        raise OSError(f"{path} cannot be read as .npy, or is truncated: {error}") from error

@@ -1,0 +1,166 @@
+"""TIFF slices and multipage TIFF files: what they promise, and how they are written.
+
+tifffile reads the pixels. The chain of pages is walked here, because tifffile takes a
+file that lost its end for a shorter stack, and a stack that lost its end must not pass.
+"""
+
+import struct
+
+import numpy as np
+import tifffile
+
+from icecoreseg.stacks._png import SliceHeader, check_pixels
+
+_LARGEST_IMAGEJ = 2**32 - 2**20
+"""Bytes: the offsets of a classic TIFF file have 32 bits."""
+
+
+def check_page(page, path):
+    """Header of one TIFF page.
+
+    Raises
+    ------
+    ValueError
+        If it is not a grey image of 1, 8 or 16 bits or of floats.
+    OSError
+        If the page's pixels lie beyond the end of the file.
+    """
+    kind = getattr(page.photometric, "name", page.photometric)
+    if page.samplesperpixel != 1 or kind != "MINISBLACK" or page.ndim != 2:
+        raise ValueError(
+            f"{path} holds a page of kind {kind} and shape {page.shape}; expected a grey slice "
+            "(one sample per pixel, black is zero)."
+        )
+    if page.dtype is None or page.dtype.str[1:] not in ("b1", "u1", "u2", "f4", "f8"):
+        raise ValueError(
+            f"{path} has pixels of type {page.dtype}; expected uint8, uint16, float32, float64 "
+            "or a mask of 1 bit."
+        )
+    check_pixels(path, *page.shape)
+    ends = [
+        offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+    ]
+    if not ends or max(ends) > page.parent.filehandle.size:
+        raise OSError(f"{path} is truncated: pixels of page {page.index} lie beyond its end.")
+    dtype = np.dtype(np.uint8) if page.dtype == bool else page.dtype.newbyteorder("=")
+    return SliceHeader(page.shape, dtype)
+
+
+def open_tiff(path):
+    """`tifffile.TiffFile` of a path, whose failures are OSErrors that name the file."""
+    try:
+        return tifffile.TiffFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # a broken file can make a parser fail in any way
+        raise OSError(f"{path} cannot be read as TIFF: {error}") from error
+
+
+def decode_page(page, path):
+    """Pixels of one page; a mask of 1 bit becomes uint8 0 and 1."""
+    try:
+        pixels = page.asarray()
+    except Exception as error:
+        raise OSError(f"{path} cannot be decoded (page {page.index}): {error}") from error
+    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+
+def read_tiff_header(path):
+    """Shape and dtype of a TIFF slice, which must be the only one in its file."""
+    with open_tiff(path) as file:
+        n_pages = len(page_offsets(path))
+        if n_pages != 1:
+            raise ValueError(f"{path} holds {n_pages} pages; expected a single slice.")
+        return check_page(file.pages[0], path)
+
+
+def read_tiff(path):
+    """Pixels of a TIFF slice."""
+    read_tiff_header(path)
+    with open_tiff(path) as file:
+        return decode_page(file.pages[0], path)
+
+
+def page_offsets(path):
+    """Where the pages of a TIFF file begin, following the chain to its end.
+
+    Raises
+    ------
+    OSError
+        If the chain leaves the file (it is truncated) or turns back on itself.
+    """
+    with open(path, "rb") as file:
+        start = file.read(16)
+        order = "<" if start[:2] == b"II" else ">"
+        big = start[2:4] in (b"\x2b\x00", b"\x00\x2b")
+        count, pointer, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+        at = 8 if big else 4
+        offsets = []
+        try:
+            offset = _number(file, order + pointer, at)
+            while offset:
+                if offsets and offset in (offsets[0], offsets[-1]):
+                    raise OSError(f"{path} is damaged: its pages form a circle.")
+                offsets.append(offset)
+                n_tags = _number(file, order + count, offset)
+                at = offset + struct.calcsize(order + count) + entry * n_tags
+                offset = _number(file, order + pointer, at)
+        except struct.error as error:
+            raise OSError(f"{path} is truncated after {len(offsets)} pages.") from error
+    return offsets
+
+
+def _number(file, form, at):
+    file.seek(at)
+    return struct.unpack(form, file.read(struct.calcsize(form)))[0]
+
+
+def write_pages(target, slices, shape, dtype, voxel_size_um):
+    """Write slices as one multipage file: ImageJ's dialect, or OME BigTIFF above 4 GiB.
+
+    Parameters
+    ----------
+    target : path
+        The file to write.
+    slices : iterator of arrays of shape (n_rows, n_columns)
+        As many as ``shape[0]``.
+    shape, dtype : tuple, dtype
+        Of the stack.
+    voxel_size_um : tuple (z, y, x) of float, or None
+        Fiji shows it as the pixel size and the slice spacing.
+    """
+    n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    imagej = n_bytes < _LARGEST_IMAGEJ and dtype.str[1:] in ("u1", "u2", "f4")
+    dialect = {"imagej": True} if imagej else {"bigtiff": True, "ome": True}
+    sizes = (_size_imagej if imagej else _size_ome)(voxel_size_um)
+    with tifffile.TiffWriter(target, **dialect) as file:
+        file.write(iter(slices), shape=shape, dtype=dtype, photometric="minisblack", **sizes)
+
+
+def encode_tiff(target, pixels, voxel_size_um):
+    """Write one slice as a plain TIFF file."""
+    sizes = {} if voxel_size_um is None else _pixels_per_centimetre(voxel_size_um)
+    tifffile.imwrite(target, pixels, photometric="minisblack", metadata=None, **sizes)
+
+
+def _pixels_per_centimetre(voxel_size_um):
+    _, down, across = voxel_size_um
+    return {"resolution": (1e4 / across, 1e4 / down), "resolutionunit": "CENTIMETER"}
+
+
+def _size_imagej(voxel_size_um):
+    metadata = {"axes": "ZYX"}
+    if voxel_size_um is None:
+        return {"metadata": metadata}
+    spacing, down, across = voxel_size_um
+    metadata |= {"spacing": spacing, "unit": "um"}
+    return {"metadata": metadata, "resolution": (1 / across, 1 / down), "resolutionunit": "NONE"}
+
+
+def _size_ome(voxel_size_um):
+    metadata = {"axes": "ZYX"}
+    if voxel_size_um is None:
+        return {"metadata": metadata}
+    for axis, size in zip("ZYX", voxel_size_um, strict=True):
+        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    return {"metadata": metadata} | _pixels_per_centimetre(voxel_size_um)

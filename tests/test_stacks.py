@@ -1,0 +1,375 @@
+"""Stacks on disk: round trips, order, laziness, and files that are broken."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import zlib
+
+import dask.array as da
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from icecoreseg import open_stack, write_stack
+from icecoreseg.stacks import _png
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (5, 7, 6), dtype=np.uint8)
+DEEP = RNG.integers(0, 2**16, (5, 7, 6), dtype=np.uint16)
+FRACTION = np.where(GREY > 200, np.nan, GREY / 255).astype(np.float32)
+LABELS = RNG.choice(np.array([0, 1, 255], np.uint8), (5, 7, 6))
+
+
+def same(a, b):
+    return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+@pytest.mark.parametrize("stack", [GREY, DEEP, FRACTION, FRACTION.astype(np.float64), LABELS])
+def test_round_trip(tmp_path, name, stack):
+    """What is read is what was written, whether it came from memory or lazily."""
+    write_stack(stack, tmp_path / name)
+    assert same(open_stack(tmp_path / name).compute(), stack)
+    lazy = da.from_array(stack, chunks=(2, -1, -1))
+    write_stack(lazy, tmp_path / name, overwrite=True)
+    assert same(open_stack(str(tmp_path / name), slab=3).compute(), stack)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_tiff_slice_folder(tmp_path):
+    write_stack(GREY, tmp_path / "core", format="tiff")
+    assert sorted(p.suffix for p in (tmp_path / "core").iterdir()) == [".tif"] * 5
+    assert same(open_stack(tmp_path / "core").compute(), GREY)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
+    )
+)
+def test_png_encoder_is_understood_by_pillow(pixels):
+    import io
+
+    png = _png.encode_png(pixels, pixel_size_um=(50.0, 25.0))
+    with Image.open(io.BytesIO(png)) as image:
+        assert np.array_equal(np.asarray(image), pixels)
+        assert image.info["dpi"] == pytest.approx((0.0254 / 25e-6, 0.0254 / 50e-6), rel=1e-4)
+
+
+def test_natural_order_and_lazy_slabs(tmp_path):
+    """Slice 2 comes before slice 10, and one slice costs one file."""
+    for number in (10, 2, 1, 33):
+        Image.fromarray(np.full((3, 4), number, np.uint8)).save(tmp_path / f"bag7_{number}.png")
+    (tmp_path / "notes.txt").write_text("not a slice")
+    (tmp_path / ".bag7_3.png.1.part").write_bytes(b"unfinished")
+    X = open_stack(tmp_path, slab=3)
+    assert X.chunks[0] == (3, 1)
+    assert X[:, 0, 0].compute().tolist() == [1, 2, 10, 33]
+    (tmp_path / "bag7_33.png").unlink()
+    assert X[1:3, 1, ::2].compute().tolist() == [[2, 2], [10, 10]]
+    assert open_stack(tmp_path / "*_1*.png").shape == (2, 3, 4)
+    assert open_stack(tmp_path / "bag7_2.png").shape == (1, 3, 4)
+
+
+def test_default_slab_is_even():
+    from icecoreseg.stacks._open import _slab_length
+
+    assert _slab_length(None, (100, 4096, 4096)) == 2
+    assert _slab_length(None, (100, 2048, 2048)) == 2
+    assert _slab_length(None, (9, 64, 64)) == 9
+    with pytest.raises(ValueError, match="slab"):
+        _slab_length(0, (9, 64, 64))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_one_bit_masks_become_labels(tmp_path, suffix):
+    mask = GREY[0] > 99
+    Image.fromarray(mask).save(tmp_path / f"mask.{suffix}")
+    assert same(open_stack(tmp_path)[0].compute(), mask.astype(np.uint8))
+    write_stack(mask[None], tmp_path / "mask.npy")
+    assert open_stack(tmp_path / "mask.npy").dtype == np.uint8
+
+
+def test_voxel_size_reaches_fiji(tmp_path):
+    """ImageJ reads unit, spacing and pixels per unit; other programs the resolution."""
+    write_stack(GREY, tmp_path / "core.tif", voxel_size_um=(60, 30, 20))
+    with tifffile.TiffFile(tmp_path / "core.tif") as file:
+        page = file.pages[0]
+        assert file.imagej_metadata["unit"] == "um"
+        assert file.imagej_metadata["spacing"] == 60
+        assert file.imagej_metadata["slices"] == 5
+        assert page.resolution == pytest.approx((1 / 20, 1 / 30))
+    write_stack(GREY, tmp_path / "slices", format="tiff", voxel_size_um=(60, 30, 20))
+    with tifffile.TiffFile(tmp_path / "slices" / "slice_00000.tif") as file:
+        assert file.pages[0].get_resolution("micrometer") == pytest.approx((1 / 20, 1 / 30))
+
+
+def test_large_files_are_ome_bigtiff(tmp_path, monkeypatch):
+    monkeypatch.setattr("icecoreseg.stacks._tiff._LARGEST_IMAGEJ", 100)
+    write_stack(DEEP, tmp_path / "core.tif", voxel_size_um=29.1)
+    with tifffile.TiffFile(tmp_path / "core.tif") as file:
+        assert file.is_bigtiff
+        assert file.is_ome
+        assert 'PhysicalSizeZ="29.1"' in file.ome_metadata
+    assert same(open_stack(tmp_path / "core.tif").compute(), DEEP)
+
+
+def test_tiff_dialects(tmp_path):
+    """Compressed pages, big-endian files, and ImageJ files with one page for all slices."""
+    with tifffile.TiffWriter(tmp_path / "packed.tif", byteorder=">") as file:
+        for pixels in DEEP:
+            file.write(pixels, compression="zlib", contiguous=False)
+    X = open_stack(tmp_path / "packed.tif", slab=2)
+    assert X.dtype.isnative
+    assert same(X.compute(), DEEP)
+    assert same(X[3].compute(), DEEP[3])
+    text = "ImageJ=1.54f\nimages=5\nslices=5\n"
+    tifffile.imwrite(tmp_path / "one.tif", DEEP[0], description=text, metadata=None)
+    with (tmp_path / "one.tif").open("ab") as file:
+        file.write(DEEP[1:].tobytes())
+    with tifffile.TiffFile(tmp_path / "one.tif") as file:
+        at = file.pages[0].dataoffsets[0] + DEEP[0].nbytes
+        assert at + DEEP[1:].nbytes == file.filehandle.size
+    assert same(open_stack(tmp_path / "one.tif").compute(), DEEP)
+
+
+@pytest.mark.parametrize("layout", [{"imagej": True}, {"compression": "zlib"}])
+def test_truncated_multipage_is_not_a_shorter_stack(tmp_path, layout):
+    path = tmp_path / "core.tif"
+    with tifffile.TiffWriter(path, imagej="imagej" in layout) as file:
+        if "imagej" in layout:
+            file.write(DEEP)
+        else:
+            for pixels in DEEP:
+                file.write(pixels, contiguous=False, **layout)
+    whole = path.read_bytes()
+    for share in (0.3, 0.6, 0.8):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(OSError, match=r"core\.tif"):
+            open_stack(path).compute()
+
+
+def save(pixels):
+    return lambda path: Image.fromarray(pixels).save(path)
+
+
+def bomb(path):
+    header = _png._chunk(b"IHDR", b"\0\1\0\0\0\1\0\0\x08\0\0\0\0")
+    data = _png._chunk(b"IDAT", zlib.compress(bytes(10)))
+    path.write_bytes(_png.SIGNATURE + header + data + _png._chunk(b"IEND", b""))
+
+
+def cut(path, start, stop):
+    data = path.read_bytes()
+    path.write_bytes(data[:start] + data[stop:])
+
+
+def turn_into_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE = {
+    "rgb": (save(np.zeros((7, 6, 3), np.uint8)), ValueError, "RGB image"),
+    "alpha": (save(np.zeros((7, 6, 2), np.uint8)), ValueError, "grey with alpha"),
+    "palette": (lambda path: Image.fromarray(GREY[0]).convert("P").save(path), ValueError, "pal"),
+    "size": (save(GREY[0, :5]), ValueError, r"5 x 6 .* are 7 x 6"),
+    "16 bit": (save(DEEP[0]), ValueError, "uint16; the other slices .* uint8"),
+    "bomb": (bomb, ValueError, "MAX_IMAGE_PIXELS"),
+    "garbage": (lambda path: path.write_bytes(b"<html>404</html>" * 9), OSError, "not a PNG"),
+    "truncated": (lambda path: cut(path, -20, 10**6), OSError, "truncated"),
+    "hole": (lambda path: cut(path, 45, 60), OSError, "decoded"),
+    "folder": (turn_into_folder, OSError, "directory"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_unusable_slice_is_named_or_left_outside(tmp_path, how):
+    write_stack(GREY, tmp_path)
+    damage, kind, message = DAMAGE[how]
+    damage(tmp_path / "slice_00002.png")
+    with pytest.raises(kind, match=message) as caught:
+        open_stack(tmp_path).compute(scheduler="sync")
+    assert "slice_00002.png" in str(caught.value)
+    X = open_stack(tmp_path, on_error="outside", outside=0)
+    with pytest.warns(UserWarning, match=r"slice_00002\.png"):
+        read = X.compute(scheduler="sync")
+    assert (read[2] == 0).all()
+    assert same(np.delete(read, 2, axis=0), np.delete(GREY, 2, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "message"),
+    [
+        (np.zeros((4, 5, 3), np.uint8), {"photometric": "rgb"}, "grey slice"),
+        (np.zeros((4, 5), np.uint8), {"photometric": "miniswhite"}, "MINISWHITE"),
+        (np.zeros((4, 5), np.int16), {"photometric": "minisblack"}, "int16"),
+    ],
+)
+def test_unusable_tiff_is_named(tmp_path, pixels, options, message):
+    tifffile.imwrite(tmp_path / "bad.tif", pixels, **options)
+    for path in (tmp_path, tmp_path / "bad.tif"):
+        with pytest.raises(ValueError, match=rf"bad\.tif .*{message}|bad\.tif has.*{message}"):
+            open_stack(path)
+
+
+def test_tiff_of_mixed_pages_and_folders_of_multipage_files(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "mixed.tif") as file:
+        file.write(GREY[0])
+        file.write(GREY[1, :3])
+    with pytest.raises(ValueError, match=r"mixed\.tif: page 1 is 3 x 6"):
+        open_stack(tmp_path / "mixed.tif")
+    with pytest.raises(ValueError, match=r"mixed\.tif holds 2 pages"):
+        open_stack(tmp_path)
+    (tmp_path / "mixed.tif").write_bytes(b"II*\0")
+    with pytest.raises(OSError, match=r"mixed\.tif"):
+        open_stack(tmp_path / "mixed.tif")
+
+
+def test_paths_that_are_no_stack(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        open_stack(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no slice in the folder"):
+        open_stack(tmp_path)
+    (tmp_path / "core.nii").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"'\.nii'"):
+        open_stack(tmp_path / "core.nii")
+    write_stack(GREY, tmp_path / "a")
+    write_stack(GREY, tmp_path / "b")
+    with pytest.raises(ValueError, match="reaches into 2 folders"):
+        open_stack(tmp_path / "*" / "*.png")
+    tifffile.imwrite(tmp_path / "a" / "slice_7.tif", GREY[0])
+    with pytest.raises(ValueError, match="both"):
+        open_stack(tmp_path / "a")
+
+
+def test_npy_that_is_no_stack(tmp_path):
+    path = tmp_path / "core.npy"
+    np.save(path, GREY[0])
+    with pytest.raises(ValueError, match=r"shape \(7, 6\)"):
+        open_stack(path)
+    np.save(path, np.array([[["a"]]], dtype=object))
+    with pytest.raises(OSError, match="Python objects"):
+        open_stack(path)
+    np.save(path, GREY)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(OSError, match=r"core\.npy cannot be read"):
+        open_stack(path)
+    np.save(path, DEEP.astype(">u2"))
+    assert same(open_stack(path).compute(), DEEP)
+
+
+@pytest.mark.parametrize(
+    ("stack", "name", "options", "message"),
+    [
+        (FRACTION, "core", {"format": "png"}, "PNG cannot hold float32"),
+        (GREY, "core.npy", {"format": "png"}, "contradicts"),
+        (GREY, "core", {"format": "npy"}, "contradicts"),
+        (GREY, "core", {"format": "jpg"}, "format='jpg' is not known"),
+        (GREY, "core.png", {}, "name a folder"),
+        (GREY[0], "core", {}, r"X\[np.newaxis\]|stack\[np.newaxis\]"),
+        (GREY.astype(np.uint32), "core", {}, "uint32"),
+        (GREY, "core", {"voxel_size_um": 0}, "voxel_size_um"),
+    ],
+)
+def test_refused_writes(tmp_path, stack, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        write_stack(stack, tmp_path / name, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+def test_overwrite(tmp_path, name):
+    """An old stack stays unless told; a shorter new one leaves no old slices behind."""
+    write_stack(GREY, tmp_path / name)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        write_stack(GREY[:2], tmp_path / name)
+    assert same(open_stack(tmp_path / name).compute(), GREY)
+    write_stack(255 - open_stack(tmp_path / name)[:2], tmp_path / name, overwrite=True)
+    assert same(open_stack(tmp_path / name).compute(), 255 - GREY[:2])
+
+
+def test_foreign_slices_are_never_replaced(tmp_path):
+    Image.fromarray(GREY[0]).save(tmp_path / "scan_00000.png")
+    with pytest.raises(ValueError, match=r"scan_00000\.png"):
+        write_stack(GREY, tmp_path, overwrite=True)
+    (tmp_path / "core.tif").mkdir()
+    with pytest.raises(FileExistsError, match="is a folder"):
+        write_stack(GREY, tmp_path / "core.tif", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+def test_failure_in_the_middle(tmp_path, name):
+    """An error leaves whole slices, or the old file; no debris."""
+
+    def fail(slab, block_info):
+        if block_info[0]["array-location"][0][0] == 4:
+            raise OSError("disk on fire")
+        return slab + 1
+
+    lazy = da.from_array(GREY, chunks=(2, -1, -1)).map_blocks(
+        fail, dtype=np.uint8, meta=GREY[:0, :0, :0]
+    )
+    write_stack(GREY, tmp_path / name)
+    with pytest.raises(OSError, match="disk on fire"):
+        write_stack(lazy, tmp_path / name, overwrite=True)
+    read = open_stack(tmp_path / name).compute()
+    assert same(read, GREY if name != "core" else np.concatenate([GREY[:4] + 1, GREY[4:]]))
+    assert not [path for path in tmp_path.rglob(".*")]
+
+
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+def test_killed_in_the_middle(tmp_path, name):
+    """A process that dies while it writes leaves nothing that reads as a whole file."""
+    script = f"""
+    import os
+    import numpy as np
+    import icecoreseg.stacks._write as w
+    plain = w._write_slice
+    def half(target, pixels, *rest):
+        plain(target, pixels, *rest)
+        if pixels[0, 0] == 3:
+            target.write_bytes(target.read_bytes()[:-30])
+            os._exit(9)
+    def slices(stack, **kwargs):
+        for pixels in stack:
+            if pixels[0, 0] == 3 and {name!r} != "core":
+                os._exit(9)
+            yield pixels
+    w._write_slice, w._slices = half, slices
+    X = np.repeat(np.arange(5, dtype=np.uint8), 42).reshape(5, 7, 6)
+    w.write_stack(X, {str(tmp_path / name)!r})
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    assert run.returncode == 9
+    if name == "core":
+        assert open_stack(tmp_path / name)[:, 0, 0].compute().tolist() == [0, 1, 2]
+    else:
+        with pytest.raises(FileNotFoundError):
+            open_stack(tmp_path / name)
+    write_stack(GREY, tmp_path / name, overwrite=True)
+    assert same(open_stack(tmp_path / name).compute(), GREY)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_permission_denied(tmp_path):
+    write_stack(GREY, tmp_path)
+    (tmp_path / "slice_00001.png").chmod(0)
+    with pytest.raises(PermissionError, match="slice_00001"):
+        open_stack(tmp_path)
+
+
+def test_on_error_needs_a_value_that_fits(tmp_path):
+    write_stack(GREY, tmp_path)
+    with pytest.raises(ValueError, match="integer outside"):
+        open_stack(tmp_path, on_error="outside")
+    with pytest.raises(ValueError, match="does not fit"):
+        open_stack(tmp_path, on_error="outside", outside=256)
+    with pytest.raises(ValueError, match="on_error"):
+        open_stack(tmp_path, on_error="skip")
