@@ -1,0 +1,171 @@
+"""The paper's U-Net as a torch module, and the one identity that makes it fast.
+
+Layer widths, names and order follow the network of Bagherzadeh et al. (2023,
+doi:10.1109/TGRS.2023.3334867): 1,513,409 parameters, six poolings, nearest upsampling,
+skips by concatenation. Nothing in it depends on the statistics of a slice, so a tile
+gives what the whole slice gives.
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+WIDTHS = (32, 52, 72, 92, 112, 128)
+"""Encoder widths of the paper, one per pooling."""
+
+DECODER_WIDTHS = (120, 106, 90, 70, 50, 32)
+"""Decoder widths of the paper, lowest resolution first."""
+
+ARCHITECTURES = ("unet", "bagherzadeh2023")
+
+
+class UNet(nn.Module):
+    """U-Net with one logit (ice) per pixel.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Encoder widths, one per pooling. Rows and columns of the input must be multiples
+        of ``2 ** len(widths)``.
+    architecture : {"unet", "bagherzadeh2023"}
+        "bagherzadeh2023" is the published network: no activation after the even
+        convolutions, so that two of three convolutions follow each other linearly, and a
+        first skip taken before the activation. "unet" has a ReLU after every convolution.
+    folded : bool
+        Whether upsampling and the convolution behind it run as one transposed
+        convolution (see `fold_kernel`); the result is the same.
+
+    Examples
+    --------
+    >>> sum(parameter.numel() for parameter in UNet().parameters())
+    1513409
+    """
+
+    def __init__(self, widths=WIDTHS, *, architecture="unet", folded=True):
+        super().__init__()
+        self.widths, self.architecture, self.folded = tuple(widths), architecture, folded
+        for name, n_in, n_out in layer_table(self.widths):
+            layer = nn.utils.skip_init(nn.Conv2d, n_in, n_out, 3, padding="same")
+            self.add_module(name, layer)
+
+    @property
+    def stride(self):
+        """Rows and columns of the input must be multiples of this."""
+        return 2 ** len(self.widths)
+
+    def forward(self, x):
+        """Logits of shape (n, 1, n_rows, n_columns) for grey values of the same shape."""
+        first = self.stem(x)
+        return self.head(self.body(halve(first)), first)
+
+    def stem(self, x):
+        """First features at full resolution; also the first skip."""
+        return self._even(self.conv1(x))
+
+    def body(self, x):
+        """All that happens below full resolution: features (n, width, rows / 2, columns / 2)."""
+        skips = []
+        for level in range(1, len(self.widths)):
+            x = self._even(getattr(self, f"conv{2 * level}")(x))
+            skips.append(x)
+            x = halve(getattr(self, f"conv{2 * level + 1}")(x))
+        x = self._even(getattr(self, f"conv{2 * len(self.widths)}")(x))
+        for step, skip in enumerate(reversed(skips), start=1):
+            x = self._merge(getattr(self, f"up{step}_conv"), x, skip)
+        return x
+
+    def head(self, below, first):
+        """Logits from the features below and the first skip."""
+        return self.output(self._merge(getattr(self, f"up{len(self.widths)}_conv"), below, first))
+
+    def _even(self, x):
+        """The published network has no activation here."""
+        return x if self.architecture == "bagherzadeh2023" else F.relu(x)
+
+    def _merge(self, layer, below, skip):
+        """Upsample x2, concatenate the skip, convolve, activate."""
+        if not self.folded:
+            above = F.interpolate(below, scale_factor=2, mode="nearest")
+            return F.relu(layer(torch.cat([above, skip], dim=1)))
+        n_below = below.shape[1]
+        kernel = fold_kernel(layer.weight[:, :n_below])
+        x = F.conv_transpose2d(below, kernel, layer.bias, stride=2, padding=1)
+        return F.relu(x + F.conv2d(skip, layer.weight[:, n_below:], padding=1))
+
+
+def halve(x):
+    """Max-pool, then activate: the same as the other way round, on a quarter of the pixels."""
+    return F.relu(F.max_pool2d(x, 2))
+
+
+def layer_table(widths=WIDTHS):
+    """List the 3 x 3 convolutions as (name, input channels, output channels).
+
+    Examples
+    --------
+    >>> layer_table()[0], layer_table()[-2]
+    (('conv1', 1, 32), ('up6_conv', 82, 32))
+    """
+    widths = tuple(widths)
+    decoder = DECODER_WIDTHS if widths == WIDTHS else widths[::-1]
+    encoder = [1]
+    for width in widths:
+        encoder += [width, width]
+    table = [(f"conv{i}", *pair) for i, pair in enumerate(pairwise(encoder), start=1)]
+    below = widths[-1]
+    for step, (skip, width) in enumerate(zip([*widths[-2::-1], widths[0]], decoder, strict=True)):
+        table.append((f"up{step + 1}_conv", below + skip, width))
+        below = width
+    return [*table, ("output", below, 1)]
+
+
+_FOLD = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+
+
+def fold_kernel(weight):
+    """Kernel of the transposed convolution that equals x2 nearest upsampling + convolution.
+
+    Every output pixel of the pair sees only two by two different input pixels, so the
+    nine products can be added up beforehand to four: 16/36 of the operations, and neither
+    the upsampled nor the concatenated image is ever stored.
+
+    Parameters
+    ----------
+    weight : tensor of shape (n_out, n_in, 3, 3)
+
+    Returns
+    -------
+    tensor of shape (n_in, n_out, 4, 4)
+        For ``conv_transpose2d(..., stride=2, padding=1)``.
+
+    Examples
+    --------
+    >>> x, weight = torch.arange(9.0).reshape(1, 1, 3, 3), torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> plain = F.conv2d(F.interpolate(x, scale_factor=2), weight, padding=1)
+    >>> folded = F.conv_transpose2d(x, fold_kernel(weight), stride=2, padding=1)
+    >>> torch.equal(plain, folded)
+    True
+    """
+    fold = torch.tensor(_FOLD, dtype=weight.dtype, device=weight.device)
+    return torch.einsum("oikl,ak,bl->ioab", weight, fold, fold)
+
+
+def initialise(network, *, seed, ice_share=0.5):
+    """Draw the weights (He et al. 2015, doi:10.1109/ICCV.2015.123) from a private generator.
+
+    The last bias starts at the log-odds of `ice_share`, so that training need not learn
+    first how much ice there is. Torch's global generator is not touched.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for name, layer in network.named_children():
+        gain = 1.0 if name == "output" else math.sqrt(2.0)
+        fan_in = layer.weight[0].numel()
+        with torch.no_grad():
+            layer.weight.normal_(0.0, gain / math.sqrt(fan_in), generator=generator)
+            layer.bias.zero_()
+    with torch.no_grad():
+        network.output.bias.fill_(math.log(ice_share / (1.0 - ice_share)))
+    return network

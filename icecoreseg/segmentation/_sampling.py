@@ -1,0 +1,164 @@
+"""Random patches from cores of any size, in memory or not.
+
+An epoch is planned first (which slices, in which order) and drawn then, batch by batch.
+Both depend on nothing but (seed, epoch, batch), so a run that was stopped can go on in
+the middle of an epoch as if nothing had happened.
+"""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from icecoreseg._validation import is_lazy
+from icecoreseg.segmentation._survey import ice_target
+
+CACHE_VOXELS = 2**30
+"""Voxels of lazy stacks that are kept decoded (one byte each for 8-bit scans)."""
+
+_TRIES = 4
+_ENOUGH = 0.3
+
+
+class PatchSampler:
+    """Draw batches of patches with the specimen's voxels as evenly as slices allow.
+
+    Parameters
+    ----------
+    Xs, ys : lists of arrays of shape (n_slices, n_rows, n_columns)
+        Grey stacks and labels or fractions, one per core, numpy or dask.
+    found : Survey
+        Where the specimen lies; see `survey`.
+    patch_size : int
+        Edge of the square patches; smaller slices are padded with void.
+    batch_size, n_batches : int
+        Patches per batch, batches per epoch.
+    seed : int
+        Seed of all draws.
+    """
+
+    def __init__(self, Xs, ys, found, *, patch_size, batch_size, n_batches, seed):
+        self.found, self.patch_size, self.seed = found, patch_size, seed
+        self.batch_size, self.n_batches = batch_size, n_batches
+        self._slabs = _SlabCache(Xs, ys, CACHE_VOXELS)
+        weights = np.concatenate(found.n_valid).astype(float)
+        self._weights = weights / weights.sum()
+        self._slices = [
+            (i, z) for i, counts in enumerate(found.n_valid) for z in range(len(counts))
+        ]
+
+    def batches(self, epoch, *, start=0):
+        """Yield (x, target) of shape (batch_size, patch_size, patch_size), NaN where void.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch.
+        start : int
+            Batches to skip, when an interrupted epoch goes on.
+        """
+        plan = self._plan(np.random.default_rng([self.seed, epoch]))
+        for batch in range(start, self.n_batches):
+            rng = np.random.default_rng([self.seed, epoch, batch])
+            picks = plan[batch * self.batch_size : (batch + 1) * self.batch_size]
+            patches = [self._patch(rng, *self._slices[pick]) for pick in picks]
+            x, target = zip(*patches, strict=True)
+            yield np.stack(x), np.stack(target)
+
+    def _plan(self, rng):
+        """Slices of an epoch, ordered so that each slab of a lazy stack is read once."""
+        n_patches = self.batch_size * self.n_batches
+        picks = rng.choice(self._weights.size, size=n_patches, p=self._weights)
+        windows = self._slabs.windows([self._slices[pick] for pick in picks], rng)
+        return picks[np.lexsort((rng.random(n_patches), windows))]
+
+    def _patch(self, rng, core, z):
+        """Cut one patch; of a few places take the first that is not mostly void."""
+        x, y = self._slabs.slice(core, z)
+        best = None
+        for _ in range(_TRIES):
+            place = self._place(rng, x.shape, self.found.boxes[core][z])
+            grey = self.found.grey.apply(x[place])
+            target = np.where(np.isnan(grey), np.float32(np.nan), ice_target(y[place]))
+            n_valid = np.count_nonzero(~np.isnan(target))
+            if best is None or n_valid > best[0]:
+                best = n_valid, grey, target
+            if n_valid >= _ENOUGH * target.size:
+                break
+        return self._filled(best[1]), self._filled(best[2])
+
+    def _place(self, rng, shape, box):
+        """Random window that overlaps the specimen's bounding box by at least half."""
+        size, place = self.patch_size, []
+        for length, first, stop in zip(shape, box[::2], box[1::2], strict=True):
+            last = max(length - size, 0)
+            low, high = np.clip((first - size // 4, stop - size + size // 4), 0, last)
+            start = int(rng.integers(min(low, high), max(low, high) + 1))
+            place.append(slice(start, start + size))
+        return tuple(place)
+
+    def _filled(self, patch):
+        missing = [(0, self.patch_size - length) for length in patch.shape]
+        if not any(after for _, after in missing):
+            return patch
+        return np.pad(patch, missing, constant_values=np.nan)
+
+
+class _SlabCache:
+    """Slices of many cores; slabs of lazy ones are computed once and kept while room is left."""
+
+    def __init__(self, Xs, ys, budget):
+        self._Xs, self._ys, self._budget = Xs, ys, budget
+        self._kept, self._used = OrderedDict(), 0
+        self._edges = [_slab_edges(X, y) for X, y in zip(Xs, ys, strict=True)]
+
+    def slice(self, core, z):
+        """Grey values and labels of one slice."""
+        X, y = self._Xs[core], self._ys[core]
+        if not (is_lazy(X) or is_lazy(y)):
+            return X[z], y[z]
+        slab = self._slab_of(core, z)
+        x_slab, y_slab = self._load(core, slab)
+        offset = z - self._edges[core][slab]
+        return x_slab[offset], y_slab[offset]
+
+    def windows(self, slices, rng):
+        """Rank of each slice in reading order: slabs in random order, cut where the room ends."""
+        wanted = sorted({(core, self._slab_of(core, z)) for core, z in slices})
+        ranks, used = {}, 0
+        for position in rng.permutation(len(wanted)):
+            core, slab = wanted[position]
+            ranks[core, slab] = used // self._budget
+            used += self._voxels(core, slab)
+        return np.array([ranks[core, self._slab_of(core, z)] for core, z in slices])
+
+    def _slab_of(self, core, z):
+        return int(np.searchsorted(self._edges[core], z, side="right")) - 1
+
+    def _voxels(self, core, slab):
+        """Voxels that have to be kept for a slab: none if the stack is in memory anyway."""
+        X = self._Xs[core]
+        if not (is_lazy(X) or is_lazy(self._ys[core])):
+            return 0
+        start, stop = self._edges[core][slab : slab + 2]
+        return int(stop - start) * X.shape[1] * X.shape[2]
+
+    def _load(self, core, slab):
+        key = core, slab
+        if key not in self._kept:
+            start, stop = self._edges[core][slab : slab + 2]
+            self._used += self._voxels(core, slab)
+            while self._kept and self._used > self._budget:
+                (old, _) = self._kept.popitem(last=False)
+                self._used -= self._voxels(*old)
+            self._kept[key] = tuple(
+                np.asarray(stack[core][start:stop]) for stack in (self._Xs, self._ys)
+            )
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+def _slab_edges(X, y):
+    """Where slabs begin and end: at the chunks of a lazy stack, else one slab for all."""
+    lazy = next((stack for stack in (X, y) if is_lazy(stack)), None)
+    chunks = (X.shape[0],) if lazy is None else lazy.chunks[0]
+    return np.cumsum((0, *chunks))

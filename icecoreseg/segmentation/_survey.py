@@ -1,0 +1,172 @@
+"""One pass over the training stacks: checks, grey levels, and where the specimen lies.
+
+Lazy stacks are read slab by slab; what is kept is a few numbers per slice.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from icecoreseg._slabs import iterate_slabs
+from icecoreseg._validation import (
+    check_fraction_values,
+    check_grey_values,
+    check_label_values,
+    check_labels_or_fraction,
+    check_outside,
+    check_same_shape,
+    check_stack,
+    inside_mask,
+)
+from icecoreseg.labels import ICE, OUTSIDE
+
+
+@dataclass(frozen=True)
+class GreyScale:
+    """Grey values to network input: subtract the mean, divide by the standard deviation.
+
+    Both are those of all training voxels inside the specimen, never of one slice: one
+    bright artefact cannot rescale a slice, and a slice without ice stays without contrast.
+
+    Examples
+    --------
+    >>> scale = GreyScale(mean=100.0, sd=20.0, outside=0)
+    >>> scale.apply(np.array([80, 140, 0], dtype=np.uint8)).tolist()
+    [-1.0, 2.0, nan]
+    """
+
+    mean: float
+    sd: float
+    outside: float
+
+    def apply(self, X):
+        """Return float32 network input, NaN outside; the one cast to float32."""
+        scaled = (X.astype(np.float32) - np.float32(self.mean)) / np.float32(self.sd)
+        return np.where(inside_mask(X, self.outside), scaled, np.float32(np.nan))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over the training data found.
+
+    Attributes
+    ----------
+    grey : GreyScale
+    ice_share : float
+        Mean ice fraction of the valid voxels.
+    n_valid : list of arrays of shape (n_slices,)
+        Voxels per slice that take part in the loss; one array per core.
+    boxes : list of arrays of shape (n_slices, 4)
+        First and last row, first and last column (exclusive) of those voxels.
+    """
+
+    grey: GreyScale
+    ice_share: float
+    n_valid: list
+    boxes: list
+
+
+def check_cores(X, y, *, outside=np.nan):
+    """Return lists of grey stacks and labels: one entry per core.
+
+    Parameters
+    ----------
+    X : array of shape (n_slices, n_rows, n_columns), or list of such arrays
+        A list holds one stack per core; their sizes may differ.
+    y : array like X, or list of such arrays
+        Labels, or ice fractions (float, NaN outside).
+
+    Raises
+    ------
+    ValueError
+        If the numbers of stacks or their shapes differ.
+    """
+    several = isinstance(X, list | tuple)
+    if several != isinstance(y, list | tuple):
+        raise ValueError("X and y must both be stacks, or both lists with one stack per core.")
+    Xs, ys = (list(X), list(y)) if several else ([X], [y])
+    if len(Xs) != len(ys) or not Xs:
+        raise ValueError(f"X holds {len(Xs)} stacks, but y holds {len(ys)}; one each per core.")
+    for i in range(len(Xs)):
+        x_name, y_name = (f"X[{i}]", f"y[{i}]") if several else ("X", "y")
+        Xs[i] = check_stack(Xs[i], name=x_name)
+        ys[i] = check_labels_or_fraction(ys[i], name=y_name)
+        check_same_shape(Xs[i], ys[i], names=(x_name, y_name))
+        check_outside(outside, Xs[i].dtype)
+    return Xs, ys
+
+
+def ice_target(y):
+    """Ice fraction to learn, float32, NaN where y is void.
+
+    Examples
+    --------
+    >>> ice_target(np.array([0, 1, 255], dtype=np.uint8)).tolist()
+    [0.0, 1.0, nan]
+    """
+    if y.dtype.kind == "f":
+        return y.astype(np.float32)
+    return np.where(y == OUTSIDE, np.float32(np.nan), (y == ICE).astype(np.float32))
+
+
+def survey(Xs, ys, *, outside=np.nan):
+    """Read the training stacks once; see `Survey`.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of bounds, no voxel is both inside the specimen and labelled,
+        all labelled voxels have one class, or all grey values are the same.
+    """
+    n_valid, boxes, sums = [], [], np.zeros(4)
+    for X, y in zip(Xs, ys, strict=True):
+        counts, core_boxes = [], []
+        for _, x_slab, y_slab in iterate_slabs(X, y):
+            target = _checked_target(x_slab, y_slab, outside)
+            sums += _sums(x_slab, target)
+            for valid in ~np.isnan(target):
+                counts.append(np.count_nonzero(valid))
+                core_boxes.append(_bounding_box(valid))
+        n_valid.append(np.array(counts))
+        boxes.append(np.array(core_boxes))
+    return Survey(*_pooled(sums, outside), n_valid, boxes)
+
+
+def _checked_target(X, y, outside):
+    check_grey_values(X, outside)
+    if y.dtype.kind == "f":
+        check_fraction_values(y)
+    else:
+        check_label_values(y)
+    return np.where(inside_mask(X, outside), ice_target(y), np.float32(np.nan))
+
+
+def _sums(X, target):
+    """Count, sum, sum of squares of the grey values, and sum of ice, over valid voxels."""
+    valid = ~np.isnan(target)
+    grey = X[valid].astype(np.float64)
+    return np.array([grey.size, grey.sum(), grey @ grey, target[valid].sum(dtype=np.float64)])
+
+
+def _pooled(sums, outside):
+    """Grey scale and ice share of the sums over all cores."""
+    n, grey, squares, ice = sums
+    if n == 0:
+        raise ValueError(
+            "No valid voxel: everywhere X is outside the specimen or y is void "
+            f"(OUTSIDE or NaN), with outside={outside!r}."
+        )
+    if ice in (0.0, n):
+        only = "ICE" if ice else "AIR"
+        raise ValueError(f"All {int(n)} valid voxels of y are {only}; training needs both classes.")
+    variance = squares / n - (grey / n) ** 2
+    if variance <= 1e-12 * squares / n:
+        raise ValueError(f"All valid voxels of X have one grey value ({grey / n:g}).")
+    return GreyScale(float(grey / n), float(np.sqrt(variance)), outside), float(ice / n)
+
+
+def _bounding_box(valid):
+    rows, columns = np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
+    if rows.size == 0:
+        return 0, 0, 0, 0
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1

@@ -1,0 +1,329 @@
+"""`UNetSegmenter`: a U-Net that is used like any other scikit-learn classifier."""
+
+import copy
+import itertools
+import platform
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from icecoreseg import __version__
+from icecoreseg._base import StackClassifier
+from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._validation import (
+    check_choice,
+    check_outside,
+    check_positive_int,
+    check_stack,
+)
+from icecoreseg.labels import AIR, ICE
+from icecoreseg.segmentation._device import choose_device
+from icecoreseg.segmentation._model_file import load_tensors, read_model, write_model
+from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS, UNet, initialise
+from icecoreseg.segmentation._predict import (
+    place,
+    slab_fraction,
+    slab_labels,
+    slab_probabilities,
+    validation_scores,
+)
+from icecoreseg.segmentation._sampling import PatchSampler
+from icecoreseg.segmentation._survey import GreyScale, check_cores, survey
+from icecoreseg.segmentation._training import fit_loop, new_state
+
+MODEL_VERSION = 1
+"""Version of the card in model files."""
+
+MIN_BATCHES = 100
+"""Batches per epoch, at least: on few slices it is steps that count, not epochs."""
+
+
+class UNetSegmenter(StackClassifier):
+    """Segment scans with the U-Net of Bagherzadeh et al. (2023), slice by slice.
+
+    The network (1,513,409 parameters) learns the ice fraction of every voxel from a grey
+    slice: cross-entropy against labels or, better, against ice fractions, which keep the
+    partial volume of boundary voxels. Voxels outside the specimen take no part.
+
+    Parameters
+    ----------
+    architecture : {"unet", "bagherzadeh2023"}
+        "bagherzadeh2023" is the network exactly as published, without activations after
+        every other convolution; "unet" has the same layers with a ReLU after each.
+    max_epochs : int
+        Passes over the training data. The learning rate follows one schedule over all of
+        them, so twice the epochs is not the same as going on.
+    learning_rate : float
+        Highest learning rate of the schedule (warm-up, then cosine).
+    batch_size, patch_size : int
+        Patches per step of the optimiser and their edge in pixels.
+    device : {"auto", "cpu", "cuda", ...}
+        "auto" takes CUDA where there is a device.
+    random_state : int, RandomState or None
+        Seed of weights, patches and augmentation. On the CPU, the same seed gives the
+        same weights. Global generators are not touched.
+    outside : float or int
+        Grey value that marks what is outside; NaN or a number.
+    threshold : float
+        Ice fraction from which on `predict` says ICE.
+    tile_size : int
+        Slices with more rows or columns are predicted in tiles, with the same result.
+    widths : tuple of int or None
+        Encoder widths, one per pooling; None for the paper's 32-52-72-92-112-128.
+    verbose : int
+        0 is quiet, 1 shows progress in terminals and notebooks, 2 everywhere.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The network, on the CPU.
+    grey_scale_ : GreyScale
+        Mean and standard deviation of the training voxels.
+    history_ : list of dict
+        Per epoch: epoch, train_loss, learning_rate, seconds; with validation data also
+        valid_loss, valid_dice_ice and valid_dice_air.
+    best_epoch_ : int
+        Epoch whose weights are in `module_`: the one with the lowest validation loss, or
+        the last where there is no validation data.
+    classes_ : array
+        AIR and ICE.
+
+    Examples
+    --------
+    A network small enough for a docstring learns that bright is ice:
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> y = (rng.random((4, 8, 8)) < 0.5).repeat(4, 1).repeat(4, 2).astype(np.uint8)
+    >>> X = 50 + 100 * y + rng.normal(0, 20, y.shape).astype(np.float32)
+    >>> model = UNetSegmenter(
+    ...     widths=(4, 4), max_epochs=1, patch_size=32, learning_rate=0.03, random_state=0
+    ... )
+    >>> bool(model.fit(X, y).score(X, y) > 0.9)
+    True
+    >>> model.predict_proba(X).shape
+    (4, 2, 32, 32)
+    """
+
+    def __init__(
+        self,
+        *,
+        architecture="unet",
+        max_epochs=8,
+        learning_rate=1e-3,
+        batch_size=4,
+        patch_size=128,
+        device="auto",
+        random_state=None,
+        outside=np.nan,
+        threshold=0.5,
+        tile_size=2048,
+        widths=None,
+        verbose=0,
+    ):
+        self.architecture = architecture
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.patch_size = patch_size
+        self.device = device
+        self.random_state = random_state
+        self.outside = outside
+        self.threshold = threshold
+        self.tile_size = tile_size
+        self.widths = widths
+        self.verbose = verbose
+
+    def fit(self, X, y, *, validation_data=None):
+        """Train on one core or several.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns), or list of such arrays
+            Grey stack, numpy or dask; a list holds one stack per core, and their slices
+            may have different sizes.
+        y : array like X, or list of such arrays
+            Labels AIR, ICE, OUTSIDE, or ice fractions (float, NaN outside).
+        validation_data : tuple (X, y), optional
+            Data that is not trained on: scored after every epoch, and the weights of the
+            best epoch are kept. There is no hidden split.
+
+        Returns
+        -------
+        UNetSegmenter
+            The fitted segmenter itself.
+
+        Raises
+        ------
+        ValueError
+            If shapes or values are wrong, or there is nothing to learn from.
+        FloatingPointError
+            If the loss is no longer finite; the weights of the last good epoch are kept.
+        """
+        self._check_parameters()
+        device = choose_device(self.device)
+        Xs, ys = check_cores(X, y, outside=self.outside)
+        validate = self._validation(validation_data)
+        found = survey(Xs, ys, outside=self.outside)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        sampler = self._sampler(Xs, ys, found, seed)
+        self.grey_scale_, self.classes_ = found.grey, np.array([AIR, ICE])
+        network = initialise(self._network(), seed=seed, ice_share=found.ice_share)
+        self._train(new_state(network, device), sampler, validate)
+        return self
+
+    def predict(self, X):
+        """Labels of a grey stack.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Grey stack; numpy in -> numpy out, dask in -> dask out (lazy).
+
+        Returns
+        -------
+        array of shape (n_slices, n_rows, n_columns)
+            uint8: AIR, ICE, and OUTSIDE where X is outside.
+        """
+        return self._map(partial(slab_labels, threshold=self.threshold), X, np.uint8)
+
+    def predict_fraction(self, X):
+        """Ice fractions of a grey stack: float32 in [0, 1], NaN outside, shape as X."""
+        return self._map(slab_fraction, X, np.float32)
+
+    def predict_proba(self, X):
+        """Probabilities of air and ice: float32, shape (n_slices, 2, n_rows, n_columns)."""
+        return self._map(slab_probabilities, X, np.float32, tail=(2, *np.shape(X)[1:]))
+
+    def save(self, path):
+        """Write the fitted segmenter to one safetensors file, atomically.
+
+        Parameters
+        ----------
+        path : str or Path
+            The header of the file holds a card in JSON: parameters, grey scale, classes,
+            training history and versions. Nothing in it can execute code.
+        """
+        check_is_fitted(self, "module_")
+        card = {
+            "parameters": _plain(self.get_params()),
+            "grey_scale": {"mean": self.grey_scale_.mean, "sd": self.grey_scale_.sd},
+            "classes": self.classes_.tolist(),
+            "history": self.history_,
+            "best_epoch": self.best_epoch_,
+            "versions": {
+                "icecoreseg": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        tensors = self.module_.state_dict()
+        write_model(path, tensors, card, kind=type(self).__name__, version=MODEL_VERSION)
+
+    @classmethod
+    def load(cls, path):
+        """Read a segmenter written by `save`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, foreign, or from a newer version.
+        """
+        tensors, card = read_model(path, kind=cls.__name__, version=MODEL_VERSION)
+        try:
+            model = cls(**card["parameters"])
+            model.grey_scale_ = GreyScale(**card["grey_scale"], outside=model.outside)
+            model.classes_ = np.array(card["classes"])
+            model.history_, model.best_epoch_ = card["history"], card["best_epoch"]
+            network = model._network()
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} has a damaged card: {error}") from error
+        model.module_ = place(load_tensors(network, tensors, path), torch.device("cpu"))
+        return model
+
+    def _check_parameters(self):
+        check_choice(self.architecture, ARCHITECTURES, name="architecture")
+        for name in ("max_epochs", "batch_size", "patch_size", "tile_size"):
+            check_positive_int(getattr(self, name), name=name)
+        stride = 2 ** len(self.widths or WIDTHS)
+        if self.patch_size % stride:
+            raise ValueError(f"patch_size={self.patch_size} must be a multiple of {stride}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
+
+    def _network(self):
+        return UNet(self.widths or WIDTHS, architecture=self.architecture)
+
+    def _sampler(self, Xs, ys, found, seed):
+        n_valid = sum(int(counts.sum()) for counts in found.n_valid)
+        n_batches = max(MIN_BATCHES, round(n_valid / self.patch_size**2 / self.batch_size))
+        return PatchSampler(
+            Xs,
+            ys,
+            found,
+            patch_size=self.patch_size,
+            batch_size=self.batch_size,
+            n_batches=n_batches,
+            seed=seed,
+        )
+
+    def _validation(self, validation_data):
+        """Return a function that scores a network on the user's validation data, or None."""
+        if validation_data is None:
+            return None
+        pairs = list(zip(*check_cores(*validation_data, outside=self.outside), strict=True))
+
+        def validate(network):
+            slabs = itertools.chain.from_iterable(iterate_slabs(X, y) for X, y in pairs)
+            return validation_scores(
+                network,
+                slabs,
+                grey=self.grey_scale_,
+                tile_size=self.tile_size,
+                threshold=self.threshold,
+            )
+
+        return validate
+
+    def _train(self, state, sampler, validate):
+        try:
+            fit_loop(
+                state,
+                sampler,
+                max_epochs=self.max_epochs,
+                learning_rate=self.learning_rate,
+                validate=validate,
+                verbose=self.verbose,
+            )
+        finally:
+            self.history_ = state.history
+            self.best_epoch_ = state.best["epoch"] if state.best else state.epoch
+            self.module_ = place(state.network, torch.device("cpu"))
+
+    def _map(self, function, X, dtype, tail=None):
+        check_is_fitted(self, "module_")
+        X = check_stack(X)
+        check_outside(self.outside, X.dtype)
+        device = choose_device(self.device)
+        network = self.module_
+        if device.type != "cpu":
+            network = place(copy.deepcopy(network), device)
+        options = {"network": network, "grey": self.grey_scale_, "tile_size": self.tile_size}
+        return map_slabs(partial(function, **options), X, dtype=dtype, tail=tail)
+
+
+def _plain(parameters):
+    """Parameters as JSON can hold them; a generator that was handed in is not kept."""
+    plain = {}
+    for name, value in parameters.items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        elif isinstance(value, np.random.RandomState):
+            value = None
+        plain[name] = list(value) if isinstance(value, tuple) else value
+    return plain
