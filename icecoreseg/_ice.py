@@ -6,7 +6,12 @@ The lowest room of the physics: scores (mass error) and microstructure build on 
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
-from icecoreseg._validation import check_fraction_values, check_labels_or_fraction
+from icecoreseg._validation import (
+    check_fraction_values,
+    check_label_values,
+    check_stack,
+    is_lazy,
+)
 from icecoreseg.labels import ICE, OUTSIDE
 
 TRIPLE_TEMPERATURE_K = 273.16
@@ -86,6 +91,35 @@ def choose_ice_density(temperature_c, ice_density_kg_m3):
     return density
 
 
+def check_measured(y, *, name="y"):
+    """Return y as a stack of labels or fractions whose values are yet to be checked.
+
+    Measuring looks at every value anyway, slice by slice: `as_labels` and
+    `slice_amounts` check them there, in the cache, also for lazy stacks.
+    """
+    y = check_stack(y, name=name, kinds="ufib")
+    if y.dtype.kind != "b":
+        return y
+    return y.astype(np.uint8) if is_lazy(y) else y.view(np.uint8)
+
+
+def as_labels(y):
+    """uint8 labels of a numpy array; fractions become ice where they are at least one half.
+
+    Raises
+    ------
+    ValueError
+        If a value is neither a label nor a fraction.
+    """
+    if y.dtype.kind == "f":
+        check_fraction_values(y)
+        return np.where(np.isnan(y), OUTSIDE, y >= 0.5).astype(np.uint8)
+    if y.dtype != np.uint8 or y.max(initial=0) > ICE:
+        for part in y if y.ndim == 3 else [y]:  # a slice at a time: no temporaries of the size of a core
+            check_label_values(part)
+    return y.astype(np.uint8, copy=False)
+
+
 def slice_amounts(y):
     """Voxels of ice and voxels of the specimen in every slice.
 
@@ -107,7 +141,7 @@ def slice_amounts(y):
     >>> slice_amounts(np.array([[[1, 0.5, 0, np.nan]]])).tolist()
     [[1.5, 3.0]]
     """
-    y = check_labels_or_fraction(y)
+    y = check_measured(y)
     amounts = np.empty((y.shape[0], 2))
     for start, slab in iterate_slabs(y):
         for offset, image in enumerate(slab):
@@ -119,5 +153,6 @@ def _slice_amount(image):
     if image.dtype.kind == "f":
         check_fraction_values(image)
         return np.nansum(image, dtype=float), np.count_nonzero(~np.isnan(image))
-    ice, outside = np.count_nonzero(image == ICE), np.count_nonzero(image == OUTSIDE)
-    return ice, image.size - outside
+    image = as_labels(image)
+    ice = np.count_nonzero(image == ICE)
+    return ice, image.size - np.count_nonzero(image == OUTSIDE)
