@@ -7,7 +7,6 @@ import threading
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from icecoreseg._validation import check_grey_values
 from icecoreseg.labels import AIR, ICE, OUTSIDE
@@ -16,6 +15,7 @@ from icecoreseg.metrics._scores import _dice
 from icecoreseg.segmentation._device import memory_format
 from icecoreseg.segmentation._survey import ice_target
 from icecoreseg.segmentation._tiling import slice_logits
+from icecoreseg.segmentation._training import void_aware_loss
 
 _ONE_AT_A_TIME = threading.Lock()
 """Torch uses every core for one slice; dask's threads would only multiply the memory."""
@@ -26,8 +26,8 @@ def place(network, device):
     return network.to(device, memory_format=memory_format(device, training=False)).eval()
 
 
-def slab_fraction(X, *, network, grey, tile_size):
-    """Ice fraction of a grey slab.
+def slab_logits(X, *, network, grey, tile_size):
+    """Log-odds of ice of a grey slab.
 
     Parameters
     ----------
@@ -41,15 +41,20 @@ def slab_fraction(X, *, network, grey, tile_size):
     Returns
     -------
     array of shape (n_slices, n_rows, n_columns)
-        float32 in [0, 1], NaN outside.
+        float32, NaN outside.
     """
     check_grey_values(X, grey.outside)
-    fraction = np.empty(X.shape, dtype=np.float32)
+    logits = np.empty(X.shape, dtype=np.float32)
     for i, x in enumerate(X):
         with _ONE_AT_A_TIME:
-            logits = slice_logits(network, grey.apply(x), tile_size=tile_size)
-        fraction[i] = torch.sigmoid(torch.from_numpy(logits)).numpy()
-    return fraction
+            logits[i] = slice_logits(network, grey.apply(x), tile_size=tile_size)
+    return logits
+
+
+def slab_fraction(X, **options):
+    """Ice fraction of a grey slab: float32 in [0, 1], NaN outside."""
+    logits = slab_logits(X, **options)
+    return torch.sigmoid_(torch.from_numpy(logits)).numpy()
 
 
 def slab_labels(X, *, threshold, **options):
@@ -95,14 +100,13 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
     total, n_valid, counts = 0.0, 0, np.zeros((2, 3), dtype=np.int64)
     network.eval()
     for _, X, y in slabs:
-        fraction = slab_fraction(X, network=network, grey=grey, tile_size=tile_size)
-        target = np.where(np.isnan(fraction), np.float32(np.nan), ice_target(y))
-        truth = labels_of_fraction(target, 0.5)
-        counts += confusion_counts(truth, labels_of_fraction(fraction, threshold)).sum(axis=0)
-        valid = ~np.isnan(target)
-        pair = (torch.from_numpy(stack[valid]) for stack in (fraction, target))
-        total += float(F.binary_cross_entropy(*pair, reduction="sum"))
-        n_valid += np.count_nonzero(valid)
+        logits = torch.from_numpy(slab_logits(X, network=network, grey=grey, tile_size=tile_size))
+        target = torch.from_numpy(ice_target(y)).masked_fill(logits.isnan(), torch.nan)
+        loss, n = void_aware_loss(logits.nan_to_num(), target)
+        total, n_valid = total + loss.item() * n.item(), n_valid + n.item()
+        truth = labels_of_fraction(target.numpy(), 0.5)
+        predicted = labels_of_fraction(logits.sigmoid().numpy(), threshold)
+        counts += confusion_counts(truth, predicted).sum(axis=0)
     network.train()
     if n_valid == 0:
         raise ValueError("validation_data holds no voxel that is inside the specimen and labelled.")

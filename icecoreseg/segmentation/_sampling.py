@@ -68,8 +68,9 @@ class PatchSampler:
         """Slices of an epoch, ordered so that each slab of a lazy stack is read once."""
         n_patches = self.batch_size * self.n_batches
         picks = rng.choice(self._weights.size, size=n_patches, p=self._weights)
+        order = rng.random(n_patches)
         windows = self._slabs.windows([self._slices[pick] for pick in picks], rng)
-        return picks[np.lexsort((rng.random(n_patches), windows))]
+        return picks[np.lexsort((order, windows))]
 
     def _patch(self, rng, core, z):
         """Cut one patch; of a few places take the first that is not mostly void."""

@@ -38,7 +38,7 @@ MODEL_VERSION = 1
 """Version of the card in model files."""
 
 MIN_BATCHES = 100
-"""Batches per epoch, at least: on few slices it is steps that count, not epochs."""
+"""Batches per epoch, at least, unless the user says how many."""
 
 
 class UNetSegmenter(StackClassifier):
@@ -60,6 +60,9 @@ class UNetSegmenter(StackClassifier):
         Highest learning rate of the schedule (warm-up, then cosine).
     batch_size, patch_size : int
         Patches per step of the optimiser and their edge in pixels.
+    batches_per_epoch : int or None
+        None for as many as cover the training voxels once, but at least 100: on few
+        slices it is steps that count.
     device : {"auto", "cpu", "cuda", ...}
         "auto" takes CUDA where there is a device.
     random_state : int, RandomState or None
@@ -116,6 +119,7 @@ class UNetSegmenter(StackClassifier):
         learning_rate=1e-3,
         batch_size=4,
         patch_size=128,
+        batches_per_epoch=None,
         device="auto",
         random_state=None,
         outside=np.nan,
@@ -129,6 +133,7 @@ class UNetSegmenter(StackClassifier):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.patch_size = patch_size
+        self.batches_per_epoch = batches_per_epoch
         self.device = device
         self.random_state = random_state
         self.outside = outside
@@ -250,6 +255,8 @@ class UNetSegmenter(StackClassifier):
         check_choice(self.architecture, ARCHITECTURES, name="architecture")
         for name in ("max_epochs", "batch_size", "patch_size", "tile_size"):
             check_positive_int(getattr(self, name), name=name)
+        if self.batches_per_epoch is not None:
+            check_positive_int(self.batches_per_epoch, name="batches_per_epoch")
         stride = 2 ** len(self.widths or WIDTHS)
         if self.patch_size % stride:
             raise ValueError(f"patch_size={self.patch_size} must be a multiple of {stride}.")
@@ -260,8 +267,10 @@ class UNetSegmenter(StackClassifier):
         return UNet(self.widths or WIDTHS, architecture=self.architecture)
 
     def _sampler(self, Xs, ys, found, seed):
-        n_valid = sum(int(counts.sum()) for counts in found.n_valid)
-        n_batches = max(MIN_BATCHES, round(n_valid / self.patch_size**2 / self.batch_size))
+        n_batches = self.batches_per_epoch
+        if n_batches is None:
+            n_valid = sum(int(counts.sum()) for counts in found.n_valid)
+            n_batches = max(MIN_BATCHES, round(n_valid / self.patch_size**2 / self.batch_size))
         return PatchSampler(
             Xs,
             ys,

@@ -1,0 +1,30 @@
+"""Ask a segmenter for ice fractions, whatever it is wrapped in."""
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from icecoreseg._validation import is_lazy
+
+
+def predict_fraction(segmenter, X):
+    """Ice fractions of X by a fitted segmenter.
+
+    Parameters
+    ----------
+    segmenter : estimator
+        With ``predict_fraction``, or a Pipeline that ends with one, or any classifier
+        with ``predict_proba``.
+    X : array of shape (n_slices, n_rows, n_columns)
+
+    Returns
+    -------
+    array of shape (n_slices, n_rows, n_columns)
+        float32, NaN outside.
+    """
+    if hasattr(segmenter, "predict_fraction"):
+        return segmenter.predict_fraction(X)
+    if isinstance(segmenter, Pipeline) and len(segmenter.steps) > 1:
+        return predict_fraction(segmenter[-1], segmenter[:-1].transform(X))
+    probabilities = segmenter.predict_proba(X)
+    fraction = probabilities[:, 1]
+    return fraction if is_lazy(fraction) else np.ascontiguousarray(fraction)
