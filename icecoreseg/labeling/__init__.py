@@ -1,1 +1,5 @@
-"""Labeling."""
+"""Labels without supervision, from grey levels alone."""
+
+from icecoreseg.labeling.gmm import GMMLabeler
+
+__all__ = ["GMMLabeler"]
