@@ -63,8 +63,13 @@ def level_cut_ice(mask, ice_fraction, wave_number, random):
             "Use a smaller voxel_size_um."
         )
     field = _gaussian_field(mask.shape, wave_number, random)
-    level = np.quantile(field[1:-1, 1:-1, 1:-1][mask], 1 - ice_fraction)
-    return _count_points_above(field, level)
+    samples = [next(_points(field, z))[inside] for z, inside in enumerate(mask)]
+    level = np.quantile(np.concatenate(samples), 1 - ice_fraction)
+    count = np.zeros(mask.shape, dtype=np.uint8)
+    for z, plane in enumerate(count):
+        for points in _points(field, z):
+            plane += points > level
+    return count
 
 
 def mean_wave_number(surface_density, ice_fraction):
@@ -115,14 +120,11 @@ def _band_centre(wave_number):
     return wave_number / np.sqrt(np.sum(k**4 * _band(k)) / np.sum(k**2 * _band(k)))
 
 
-def _count_points_above(field, level):
-    """How many of a voxel's eight points, a quarter voxel off its centre, exceed the level."""
-    count = np.zeros([n - 2 for n in field.shape], dtype=np.uint8)
-    for z in range(len(count)):
-        for z_side, y_side in product((0, 2), repeat=2):
-            plane = 0.75 * field[z + 1] + 0.25 * field[z + z_side]
-            rows = 0.75 * plane[1:-1] + 0.25 * plane[y_side : len(plane) - 2 + y_side]
-            centre = 0.75 * rows[:, 1:-1]
-            count[z] += centre + 0.25 * rows[:, :-2] > level
-            count[z] += centre + 0.25 * rows[:, 2:] > level
-    return count
+def _points(field, z):
+    """Yield the field at each of the eight points of slice z, a quarter voxel off its centre."""
+    for z_side, y_side in product((0, 2), repeat=2):
+        plane = 0.75 * field[z + 1] + 0.25 * field[z + z_side]
+        rows = 0.75 * plane[1:-1] + 0.25 * plane[y_side : len(plane) - 2 + y_side]
+        centre = 0.75 * rows[:, 1:-1]
+        yield centre + 0.25 * rows[:, :-2]
+        yield centre + 0.25 * rows[:, 2:]

@@ -15,9 +15,9 @@ from scipy.ndimage import gaussian_filter1d
 from icecoreseg.datasets._tomography import ParallelBeam
 
 OPACITY = 1.6
-"""Attenuation (natural logarithm) of a specimen's diameter of solid ice, as for 10 cm at 140 kV."""
+"""Natural logarithm of the attenuation by a diameter of solid ice: 10 cm of it at 140 kV."""
 
-_SLAB = 8  # slices projected and reconstructed together
+_SLAB_PIXELS = 2**22  # projected and reconstructed together, at most 8 slices
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,10 @@ class Scanner:
         Of solid ice at the centre of the low-resolution scan, relative to the contrast.
     blur : float
         Standard deviation of the point spread, in high-resolution detector pixels.
-    beam_hardening, ring_artefacts : float
+    beam_hardening : float
+        Part of the attenuation lost behind a diameter of solid ice.
+    ring_artefacts : float
+        Standard deviation of the relative gain error of a detector pixel.
     grey_air, grey_ice : float
         Grey values of pure air and pure ice.
     """
@@ -70,14 +73,14 @@ class Scanner:
             attenuation = gaussian_filter1d(attenuation, self.blur, axis=0, mode="nearest")
         high = np.empty(attenuation.shape, dtype=np.uint8)
         low = np.empty((n_slices // 2, n_columns // 2, n_columns // 2), dtype=np.uint8)
-        for start in range(0, n_slices, _SLAB):
-            slab = slice(start, start + _SLAB)
-            profiles = fine.project(attenuation[slab], self.blur) * opacity
+        step = 2 * min(4, max(1, _SLAB_PIXELS // (2 * n_columns**2)))
+        for start in range(0, n_slices, step):
+            stop = min(start + step, n_slices)
+            profiles = fine.project(attenuation[start:stop], self.blur) * opacity
             measured = self._measure(profiles, photons, random) / opacity
-            high[slab] = self._grey(fine.reconstruct(measured))
-            low[start // 2 : start // 2 + _SLAB // 2] = self._grey(
-                coarse.reconstruct(_bin_detector(measured))
-            )
+            high[start:stop] = self._grey(fine.reconstruct(measured))
+            binned = _bin_detector(measured)
+            low[start // 2 : stop // 2] = self._grey(coarse.reconstruct(binned))
         return high, low
 
     def _photons(self, noise_gain, diameter):
@@ -93,11 +96,14 @@ class Scanner:
 
     def _measure(self, profiles, photons, random):
         """What the detector makes of the true line integrals (natural logarithms)."""
+        # The soft rays go first: attenuation grows less than in proportion to the path.
         profiles = profiles * (1 - self.beam_hardening * profiles / OPACITY)
         if self.ring_artefacts:
             rows, _, columns = profiles.shape
             profiles += random.normal(0, self.ring_artefacts, (rows, 1, columns))
         if np.isfinite(photons):
+            # Frames of one view add up to one Poisson count. A ray that no photon passed
+            # counts half of one, or its logarithm would be infinite.
             counts = random.poisson(photons * np.exp(-profiles))
             profiles = np.log(photons / np.maximum(counts, 0.5))
         return profiles.astype(np.float32)

@@ -27,7 +27,7 @@ class Kind:
     ssa_m2_kg : float
         Specific surface area of snow and firn (ice-air area per mass of ice).
     bubble_diameter_um : float
-        Median diameter of the bubbles of ice.
+        Median diameter of the normal bubbles of ice.
     """
 
     ice_fraction: float
@@ -56,8 +56,8 @@ class Kind:
 # tests/test_datasets.py keeps them there.
 KINDS = {
     "snow": Kind(0.37, noise=0.06, blur=1.4, grey_air=21, grey_ice=114, ssa_m2_kg=13),
-    "firn": Kind(0.79, noise=0.1, blur=0.6, grey_air=22, grey_ice=116, ssa_m2_kg=2.8),
-    "ice": Kind(0.96, noise=0.09, blur=1.8, grey_air=25, grey_ice=116, bubble_diameter_um=200),
+    "firn": Kind(0.79, noise=0.09, blur=1.2, grey_air=22, grey_ice=116, ssa_m2_kg=2.3),
+    "ice": Kind(0.96, noise=0.08, blur=1.8, grey_air=25, grey_ice=116, bubble_diameter_um=360),
 }
 
 
