@@ -14,7 +14,7 @@ from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import is_lazy
 from icecoreseg.labels import ICE, OUTSIDE
 
-BLOCK_VOXELS = 2**19
+BLOCK_VOXELS = 2**20
 """Voxels compared at a time: temporaries stay in the cache."""
 
 STEPS_2D = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -52,34 +52,42 @@ def neighbours(y, step):
     return y[tuple(near)], y[tuple(far)]
 
 
-def count_transitions(y, step):
+def count_transitions(y, steps):
     """Ice-air transitions and pairs inside, of all voxels of an array a step apart.
 
     Parameters
     ----------
     y : uint8 array of any shape
         Labels.
-    step : tuple of int, one per axis
+    steps : sequence of tuples of int, one per axis
 
     Returns
     -------
-    transitions, pairs : int
+    array of shape (n_steps, 2), int64
+        Transitions and pairs.
 
     Examples
     --------
     >>> import numpy as np
-    >>> count_transitions(np.array([[1, 1, 0, 255]], dtype=np.uint8), (0, 1))
-    (1, 2)
+    >>> count_transitions(np.array([[1, 1, 0, 255]], dtype=np.uint8), [(0, 1)]).tolist()
+    [[1, 2]]
     """
-    transitions = pairs = 0
-    for near, far in _blocks(*neighbours(y, step)):
-        if near.max() <= ICE and far.max() <= ICE:
-            transitions += np.count_nonzero(near != far)
-            pairs += near.size
-        else:  # among 0, 1 and 255 only ice and air differ by exactly the lowest bit
-            transitions += np.count_nonzero((near ^ far) == 1)
-            pairs += np.count_nonzero((near != OUTSIDE) & (far != OUTSIDE))
-    return int(transitions), int(pairs)
+    counts = np.zeros((len(steps), 2), dtype=np.int64)
+    count_block = _count_block_with_void if y.max() > ICE else _count_full_block
+    for i, step in enumerate(steps):
+        for near, far in _blocks(*neighbours(y, step)):
+            counts[i] += count_block(near, far)
+    return counts
+
+
+def _count_full_block(near, far):
+    return np.count_nonzero(near != far), near.size
+
+
+def _count_block_with_void(near, far):
+    # Among 0, 1 and 255 only ice and air differ by exactly the lowest bit.
+    transitions = np.count_nonzero((near ^ far) == 1)
+    return transitions, np.count_nonzero((near != OUTSIDE) & (far != OUTSIDE))
 
 
 def _blocks(near, far):
@@ -109,10 +117,17 @@ def stack_transitions(y, steps=STEPS_3D):
     -------
     array of shape (n_steps, 2), int64
     """
+    slabs = overlapping_slabs(y)
+    return sum(fresh_transitions(slab, fresh, steps) for fresh, slab in slabs)
+
+
+def fresh_transitions(slab, fresh, steps=STEPS_3D):
+    """Counts of a slab whose first `fresh` slices were already counted among themselves."""
+    steps = np.asarray(steps)
+    flat = steps[:, 0] == 0
     counts = np.zeros((len(steps), 2), dtype=np.int64)
-    for fresh, slab in overlapping_slabs(y):
-        for i, step in enumerate(steps):
-            counts[i] += count_transitions(slab if step[0] else slab[fresh:], step)
+    counts[flat] = count_transitions(slab[fresh:], steps[flat])
+    counts[~flat] = count_transitions(slab, steps[~flat])
     return counts
 
 

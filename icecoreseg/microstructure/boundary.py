@@ -43,8 +43,7 @@ def slice_transitions(y):
     counts = np.empty((y.shape[0], len(STEPS_2D), 2), dtype=np.int64)
     for start, slab in iterate_slabs(y):
         for offset, image in enumerate(slab):
-            image = as_labels(image)
-            counts[start + offset] = [count_transitions(image, step) for step in STEPS_2D]
+            counts[start + offset] = count_transitions(as_labels(image), STEPS_2D)
     return counts
 
 
@@ -120,16 +119,15 @@ def perimeter_density(y, voxel_size_um):
 
 def perimeter_density_of(transitions, voxel_size_um):
     """L_A in mm-1 from counts of shape (..., 4, 2)."""
-    units, _ = step_vectors(STEPS_2D, voxel_size_um[1:])
-    return np.pi / 2 * crossings_per_mm(transitions, voxel_size_um) @ direction_weights(units)
+    units, lengths = step_vectors(STEPS_2D, voxel_size_um[1:])
+    return np.pi / 2 * crossings_per_mm(transitions, lengths) @ direction_weights(units)
 
 
-def crossings_per_mm(transitions, voxel_size_um):
-    """P_L of each in-plane direction, in mm-1, from counts of shape (..., 4, 2)."""
-    _, lengths = step_vectors(STEPS_2D, voxel_size_um[1:])
-    n_crossings, n_pairs = transitions[..., 0], transitions[..., 1]
-    rate = np.full(n_pairs.shape, np.nan)
-    return np.divide(n_crossings, n_pairs, out=rate, where=n_pairs > 0) / lengths
+def crossings_per_mm(counts, lengths_mm):
+    """P_L in mm-1 from transitions and pairs (..., n_steps, 2) and the lengths of the steps."""
+    n_crossings, n_pairs = counts[..., 0], counts[..., 1]
+    rates = np.full(n_pairs.shape, np.nan)
+    return np.divide(n_crossings, n_pairs, out=rates, where=n_pairs > 0) / lengths_mm
 
 
 def ssa_2d(

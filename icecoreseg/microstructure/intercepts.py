@@ -66,20 +66,17 @@ def mean_intercept_length(y, voxel_size_um, *, phase=ICE, axis=None, per_slice=F
 
 def intercepts_of(ice, transitions, voxel_size_um, *, phase=ICE, axis=None):
     """In-plane intercepts in mm from ice fractions and counts of shape (..., 4, 2)."""
-    rates = crossings_per_mm(transitions, voxel_size_um)
+    units, lengths = step_vectors(STEPS_2D, voxel_size_um[1:])
+    rates = crossings_per_mm(transitions, lengths)
     if axis is None:
-        units, _ = step_vectors(STEPS_2D, voxel_size_um[1:])
         return _intercept(ice, rates @ direction_weights(units), phase)
     return _intercept(ice, rates[..., STEPS_2D.index((0, 1) if axis == 2 else (1, 0))], phase)
 
 
 def crossing_rates(y, voxel_size_um):
     """P_L in mm-1 of the thirteen directions `STEPS_3D`; NaN where there are no pairs."""
-    y = check_measured(y)
-    counts = stack_transitions(y).astype(float)
     _, lengths = step_vectors(STEPS_3D, voxel_size_um)
-    rates = np.full(len(counts), np.nan)
-    return np.divide(counts[:, 0], counts[:, 1], out=rates, where=counts[:, 1] > 0) / lengths
+    return crossings_per_mm(stack_transitions(check_measured(y)), lengths)
 
 
 def _pick_3d(rates, voxel_size_um, axis):

@@ -62,6 +62,22 @@ def warn_implausible_slices(table):
         )
 
 
+def warn_implausible_ssa(ssa_m2_kg, *, where="the stack"):
+    """Warn if a specific surface area is above what the freshest snow has.
+
+    Warns
+    -----
+    UserWarning
+        Naming `where`, the stack or the slices of a slab.
+    """
+    if ssa_m2_kg > SSA_LIMIT_M2_KG:
+        warnings.warn(
+            f"The SSA of {where} is {ssa_m2_kg:.3g} m2 kg-1, above {SSA_LIMIT_M2_KG:g}; "
+            "under-resolved structure, noise taken for ice, or a wrong voxel size?",
+            stacklevel=3,
+        )
+
+
 def _area_jumps(area):
     """Slices that differ too much from the one before; those without specimen do not count."""
     if area.size < 2:
