@@ -102,8 +102,8 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
     for _, X, y in slabs:
         logits = torch.from_numpy(slab_logits(X, network=network, grey=grey, tile_size=tile_size))
         target = torch.from_numpy(ice_target(y)).masked_fill(logits.isnan(), torch.nan)
-        loss, n = void_aware_loss(logits.nan_to_num(), target)
-        total, n_valid = total + loss.item() * n.item(), n_valid + n.item()
+        total += void_aware_loss(logits.nan_to_num(), target).item()
+        n_valid += torch.count_nonzero(~target.isnan()).item()
         truth = labels_of_fraction(target.numpy(), 0.5)
         predicted = labels_of_fraction(logits.sigmoid().numpy(), threshold)
         counts += confusion_counts(truth, predicted).sum(axis=0)

@@ -5,15 +5,22 @@ Both depend on nothing but (seed, epoch, batch), so a run that was stopped can g
 the middle of an epoch as if nothing had happened.
 """
 
-from collections import OrderedDict
+import threading
+from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
 from icecoreseg._validation import is_lazy
+from icecoreseg.segmentation._augment import augment
 from icecoreseg.segmentation._survey import ice_target
 
 CACHE_VOXELS = 2**30
 """Voxels of lazy stacks that are kept decoded (one byte each for 8-bit scans)."""
+
+N_AHEAD = 8
+"""Batches that are drawn ahead of a device that is faster than one thread."""
 
 _TRIES = 4
 _ENOUGH = 0.3
@@ -46,7 +53,7 @@ class PatchSampler:
             (i, z) for i, counts in enumerate(found.n_valid) for z in range(len(counts))
         ]
 
-    def batches(self, epoch, *, start=0):
+    def batches(self, epoch, *, start=0, ahead=False):
         """Yield (x, target) of shape (batch_size, patch_size, patch_size), NaN where void.
 
         Parameters
@@ -55,14 +62,21 @@ class PatchSampler:
             Number of the epoch.
         start : int
             Batches to skip, when an interrupted epoch goes on.
+        ahead : bool
+            Whether threads draw the next batches while the caller works on this one.
         """
         plan = self._plan(np.random.default_rng([self.seed, epoch]))
-        for batch in range(start, self.n_batches):
-            rng = np.random.default_rng([self.seed, epoch, batch])
+
+        def draw(batch):
             picks = plan[batch * self.batch_size : (batch + 1) * self.batch_size]
-            patches = [self._patch(rng, *self._slices[pick]) for pick in picks]
-            x, target = zip(*patches, strict=True)
-            yield np.stack(x), np.stack(target)
+            return self._draw(np.random.default_rng([self.seed, epoch, batch]), picks)
+
+        return in_order(draw, range(start, self.n_batches), n_ahead=N_AHEAD if ahead else 0)
+
+    def _draw(self, rng, picks):
+        patches = [self._patch(rng, *self._slices[pick]) for pick in picks]
+        x, target = (np.stack(stack) for stack in zip(*patches, strict=True))
+        return augment(rng, x, target)
 
     def _plan(self, rng):
         """Slices of an epoch, ordered so that each slab of a lazy stack is read once."""
@@ -109,7 +123,7 @@ class _SlabCache:
 
     def __init__(self, Xs, ys, budget):
         self._Xs, self._ys, self._budget = Xs, ys, budget
-        self._kept, self._used = OrderedDict(), 0
+        self._kept, self._used, self._lock = OrderedDict(), 0, threading.Lock()
         self._edges = [_slab_edges(X, y) for X, y in zip(Xs, ys, strict=True)]
 
     def slice(self, core, z):
@@ -145,17 +159,43 @@ class _SlabCache:
 
     def _load(self, core, slab):
         key = core, slab
-        if key not in self._kept:
-            start, stop = self._edges[core][slab : slab + 2]
-            self._used += self._voxels(core, slab)
-            while self._kept and self._used > self._budget:
-                (old, _) = self._kept.popitem(last=False)
-                self._used -= self._voxels(*old)
-            self._kept[key] = tuple(
-                np.asarray(stack[core][start:stop]) for stack in (self._Xs, self._ys)
-            )
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        with self._lock:
+            if key not in self._kept:
+                self._make_room(key)
+                self._kept[key] = self._read(key)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def _make_room(self, key):
+        self._used += self._voxels(*key)
+        while self._kept and self._used > self._budget:
+            oldest, _ = self._kept.popitem(last=False)
+            self._used -= self._voxels(*oldest)
+
+    def _read(self, key):
+        core, slab = key
+        start, stop = self._edges[core][slab : slab + 2]
+        return tuple(np.asarray(stacks[core][start:stop]) for stacks in (self._Xs, self._ys))
+
+
+def in_order(function, arguments, *, n_ahead):
+    """Yield ``function(argument)`` in order, at most `n_ahead` of them worked on by threads.
+
+    Examples
+    --------
+    >>> list(in_order(abs, [-3, -2, -1], n_ahead=2))
+    [3, 2, 1]
+    """
+    if n_ahead == 0:
+        yield from map(function, arguments)
+        return
+    arguments = iter(arguments)
+    with ThreadPoolExecutor(n_ahead) as pool:
+        waiting = deque(pool.submit(function, item) for item in islice(arguments, n_ahead))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(arguments, 1))
+            yield result
 
 
 def _slab_edges(X, y):

@@ -109,8 +109,15 @@ def ice_target(y):
     return np.where(y == OUTSIDE, np.float32(np.nan), (y == ICE).astype(np.float32))
 
 
-def survey(Xs, ys, *, outside=np.nan):
+def survey(Xs, ys, *, outside=np.nan, grey=None):
     """Read the training stacks once; see `Survey`.
+
+    Parameters
+    ----------
+    Xs, ys : lists of arrays of shape (n_slices, n_rows, n_columns)
+    outside : float or int
+    grey : GreyScale, optional
+        The grey scale to keep, when a network is trained further.
 
     Raises
     ------
@@ -129,7 +136,8 @@ def survey(Xs, ys, *, outside=np.nan):
                 core_boxes.append(_bounding_box(valid))
         n_valid.append(np.array(counts))
         boxes.append(np.array(core_boxes))
-    return Survey(*_pooled(sums, outside), n_valid, boxes)
+    found, ice_share = _pooled(sums, outside)
+    return Survey(grey or found, ice_share, n_valid, boxes)
 
 
 def _checked_target(X, y, outside):

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 
 from icecoreseg._progress import track
-from icecoreseg.segmentation._augment import augment
 from icecoreseg.segmentation._device import (
     half_precision,
     loss_scaler,
@@ -45,6 +44,8 @@ class TrainingState:
         One entry per finished epoch.
     best : dict or None
         "epoch", "loss" and "weights" of the best epoch, if there is validation data.
+    parts : int
+        Into how many parts a batch is cut to fit the device's memory.
     """
 
     network: torch.nn.Module
@@ -55,6 +56,45 @@ class TrainingState:
     sums: list = field(default_factory=lambda: [0.0, 0.0, 0.0])
     history: list = field(default_factory=list)
     best: dict | None = None
+    parts: int = 1
+
+    @property
+    def device(self):
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train, and how fast.
+
+    Attributes
+    ----------
+    max_epochs, n_batches : int
+        Epochs in all (those before an interruption included), and batches per epoch.
+    learning_rate : float
+        Peak of the schedule; see `learning_rate_at`.
+    patience : int or None
+        Epochs without a better validation loss after which to stop.
+    """
+
+    max_epochs: int
+    n_batches: int
+    learning_rate: float
+    patience: int | None = None
+
+    def rate(self, epoch, batch):
+        """Learning rate of one step."""
+        step = epoch * self.n_batches + batch
+        return learning_rate_at(step, self.max_epochs * self.n_batches, self.learning_rate)
+
+    def is_over(self, state):
+        """Whether all epochs are done, or too many have brought nothing."""
+        if state.epoch >= self.max_epochs:
+            return True
+        if self.patience is None or state.best is None:
+            return False
+        return state.epoch - state.best["epoch"] >= self.patience
 
 
 def new_state(network, device):
@@ -64,61 +104,67 @@ def new_state(network, device):
     return TrainingState(network, optimizer, loss_scaler(device))
 
 
-def fit_loop(state, sampler, *, max_epochs, learning_rate, validate=None, after=None, verbose=0):
-    """Train until `max_epochs`; the network ends with its best weights.
+def fit_loop(state, sampler, schedule, *, checkpoint, validate=None, verbose=0):
+    """Train until the schedule is over; the network ends with its best weights.
 
     Parameters
     ----------
     state : TrainingState
         Fresh, or from a checkpoint.
     sampler : PatchSampler
-    max_epochs : int
-        Epochs in all, those of the checkpoint included.
-    learning_rate : float
-        Peak of the schedule; see `learning_rate_at`.
+    schedule : Schedule
+    checkpoint : Checkpoint
+        Told about every batch and every epoch.
     validate : callable, optional
         Takes the network, returns a dict with "valid_loss" and other scores.
-    after : callable, optional
-        Called with the state after every epoch; returns whether to stop early.
     verbose : int
         Whether to show progress.
 
     Raises
     ------
     FloatingPointError
-        If loss or gradients stop being finite.
+        If loss or gradients stop being finite; the network is then as it was at the end
+        of the last epoch.
     """
-    schedule = sampler.n_batches * max_epochs, learning_rate
-    for epoch in range(state.epoch, max_epochs):
-        description = f"epoch {epoch + 1}/{max_epochs}"
-        run_epoch(state, sampler, schedule, description=description, verbose=verbose)
+    while not schedule.is_over(state):
+        good = copy_weights(state.network)
+        try:
+            run_epoch(state, sampler, schedule, checkpoint=checkpoint, verbose=verbose)
+        except FloatingPointError:
+            state.network.load_state_dict(good)
+            raise
         finish_epoch(state)
         if validate is not None:
             record_validation(state, validate(state.network))
-        if after is not None and after(state):
-            break
+        checkpoint.epoch_done(state)
     if state.best is not None:
         state.network.load_state_dict(state.best["weights"])
-    return state
 
 
-def run_epoch(state, sampler, schedule, *, description=None, verbose=0):
+def copy_weights(network):
+    """Copy of the network's weights, where they are."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def run_epoch(state, sampler, schedule, *, checkpoint, verbose=0):
     """Make the steps of an epoch that are still to be made."""
-    n_steps, peak = schedule
-    batches = sampler.batches(state.epoch, start=state.batch)
-    n_left = sampler.n_batches - state.batch
-    for x, target in track(
-        batches, verbose=verbose, total=n_left, description=description, unit="batch"
-    ):
-        began = time.perf_counter()
-        rng = np.random.default_rng([sampler.seed, state.epoch, state.batch, 1])
-        step = state.epoch * sampler.n_batches + state.batch
-        rate = learning_rate_at(step, n_steps, peak)
-        loss, weight = train_step(state, *augment(rng, x, target), rate)
+    batches = track(
+        sampler.batches(state.epoch, start=state.batch, ahead=state.device.type == "cuda"),
+        verbose=verbose,
+        total=schedule.n_batches - state.batch,
+        description=f"epoch {state.epoch + 1}/{schedule.max_epochs}",
+        unit="batch",
+    )
+    began = time.perf_counter()
+    for x, target in batches:
+        rate = schedule.rate(state.epoch, state.batch)
+        loss, weight = train_step(state, x, target, rate)
         state.batch += 1
-        seconds = time.perf_counter() - began
-        for i, value in enumerate((loss * weight, weight, seconds)):
+        now = time.perf_counter()
+        for i, value in enumerate((loss * weight, weight, now - began)):
             state.sums[i] += value
+        began = now
+        checkpoint.batch_done(state)
 
 
 def train_step(state, x, target, learning_rate):
@@ -131,29 +177,53 @@ def train_step(state, x, target, learning_rate):
         Network input and ice fraction, NaN where void.
     learning_rate : float
     """
-    device = next(state.network.parameters()).device
-    x = to_device(np.nan_to_num(x, nan=0.0), device, memory_format(device, training=True))
-    target = to_device(target, device)
     state.optimizer.param_groups[0]["lr"] = learning_rate
-    state.optimizer.zero_grad(set_to_none=True)
-    with half_precision(device):
-        logits = state.network(x)
-    loss, n_valid = void_aware_loss(logits.float(), target)
-    state.scaler.scale(loss).backward()
+    n_valid = max(1, np.count_nonzero(~np.isnan(target)))
+    loss = add_gradients(state, x, target, n_valid)
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT_NORM)
-    if not (state.scaler.is_enabled() or torch.isfinite(norm)) or not torch.isfinite(loss):
+    lost = not (state.scaler.is_enabled() or torch.isfinite(norm))
+    if lost or not math.isfinite(loss):
         raise FloatingPointError(
-            f"Loss {loss.item():g} or its gradient is not finite in epoch {state.epoch + 1}, "
-            f"batch {state.batch + 1}, at learning rate {learning_rate:g}; use a smaller one."
+            f"Loss {loss:g} or its gradient is not finite in epoch {state.epoch + 1}, batch "
+            f"{state.batch + 1}, at learning rate {learning_rate:g}; use a smaller one."
         )
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    return loss.item(), int(n_valid)
+    return loss, n_valid
+
+
+def add_gradients(state, x, target, n_valid):
+    """Gradients of a batch, in as many parts as the device's memory asks for; its loss.
+
+    The parts' losses are sums over voxels, so cutting a batch does not change it.
+    """
+    while True:
+        state.optimizer.zero_grad(set_to_none=True)
+        parts = min(state.parts, len(x))
+        try:
+            pairs = zip(np.array_split(x, parts), np.array_split(target, parts), strict=True)
+            return sum(_add_part(state, *pair, n_valid) for pair in pairs)
+        except torch.cuda.OutOfMemoryError:
+            if parts >= len(x):
+                raise
+            state.parts = 2 * parts
+            torch.cuda.empty_cache()
+
+
+def _add_part(state, x, target, n_valid):
+    device = state.device
+    x = to_device(np.nan_to_num(x, nan=0.0), device, memory_format(device, training=True))
+    target = to_device(target, device)
+    with half_precision(device):
+        logits = state.network(x)
+    loss = void_aware_loss(logits.float(), target) / n_valid
+    state.scaler.scale(loss).backward()
+    return loss.item()
 
 
 def void_aware_loss(logits, target):
-    """Cross-entropy against ice fractions, averaged over the voxels that are not void.
+    """Cross-entropy against ice fractions, summed over the voxels that are not void.
 
     With fractions as targets its minimum is the expected fraction, so that predicted
     fractions add up to the right mass.
@@ -161,17 +231,13 @@ def void_aware_loss(logits, target):
     Examples
     --------
     >>> logits, target = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, torch.nan]]]])
-    >>> loss, n_valid = void_aware_loss(logits, target)
-    >>> round(loss.item(), 4), n_valid.item()  # ln 2, from one voxel
-    (0.6931, 1)
+    >>> round(void_aware_loss(logits, target).item(), 4)  # ln 2, from one voxel
+    0.6931
     """
-    valid = ~torch.isnan(target)
-    weight = valid.to(logits.dtype)
-    total = F.binary_cross_entropy_with_logits(
+    weight = (~torch.isnan(target)).to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(
         logits, torch.nan_to_num(target), weight=weight, reduction="sum"
     )
-    n_valid = valid.sum()
-    return total / n_valid.clamp(min=1), n_valid
 
 
 def learning_rate_at(step, n_steps, peak):
@@ -208,5 +274,4 @@ def record_validation(state, scores):
     state.history[-1].update(scores)
     loss = scores["valid_loss"]
     if state.best is None or loss < state.best["loss"]:
-        weights = {k: v.detach().clone() for k, v in state.network.state_dict().items()}
-        state.best = {"epoch": state.epoch, "loss": loss, "weights": weights}
+        state.best = {"epoch": state.epoch, "loss": loss, "weights": copy_weights(state.network)}

@@ -1,18 +1,16 @@
 """`UNetSegmenter`: a U-Net that is used like any other scikit-learn classifier."""
 
 import copy
-import itertools
 import platform
 from functools import partial
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg import __version__
 from icecoreseg._base import StackClassifier
-from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import (
     check_choice,
     check_outside,
@@ -22,23 +20,18 @@ from icecoreseg._validation import (
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._device import choose_device
 from icecoreseg.segmentation._model_file import load_tensors, read_model, write_model
-from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS, UNet, initialise
+from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS
 from icecoreseg.segmentation._predict import (
     place,
     slab_fraction,
     slab_labels,
     slab_probabilities,
-    validation_scores,
 )
-from icecoreseg.segmentation._sampling import PatchSampler
-from icecoreseg.segmentation._survey import GreyScale, check_cores, survey
-from icecoreseg.segmentation._training import fit_loop, new_state
+from icecoreseg.segmentation._run import TrainingRun, build, plain
+from icecoreseg.segmentation._survey import GreyScale
 
 MODEL_VERSION = 1
 """Version of the card in model files."""
-
-MIN_BATCHES = 100
-"""Batches per epoch, at least, unless the user says how many."""
 
 
 class UNetSegmenter(StackClassifier):
@@ -76,6 +69,14 @@ class UNetSegmenter(StackClassifier):
         Slices with more rows or columns are predicted in tiles, with the same result.
     widths : tuple of int or None
         Encoder widths, one per pooling; None for the paper's 32-52-72-92-112-128.
+    patience : int or None
+        Stop when the validation loss has not improved for so many epochs; None never does.
+    warm_start : bool
+        Whether `fit` goes on with the weights and the grey scale of the last `fit`.
+    checkpoint : str, Path or None
+        File that holds the state of the training after every epoch. If the process is
+        killed, the same call of `fit` goes on from there and ends with the weights of an
+        uninterrupted run; on SIGTERM it saves first and exits.
     verbose : int
         0 is quiet, 1 shows progress in terminals and notebooks, 2 everywhere.
 
@@ -126,6 +127,9 @@ class UNetSegmenter(StackClassifier):
         threshold=0.5,
         tile_size=2048,
         widths=None,
+        patience=None,
+        warm_start=False,
+        checkpoint=None,
         verbose=0,
     ):
         self.architecture = architecture
@@ -140,6 +144,9 @@ class UNetSegmenter(StackClassifier):
         self.threshold = threshold
         self.tile_size = tile_size
         self.widths = widths
+        self.patience = patience
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X, y, *, validation_data=None):
@@ -166,19 +173,26 @@ class UNetSegmenter(StackClassifier):
         ValueError
             If shapes or values are wrong, or there is nothing to learn from.
         FloatingPointError
-            If the loss is no longer finite; the weights of the last good epoch are kept.
+            If the loss is no longer finite; the segmenter then has the weights of the
+            last finished epoch, if there is one.
         """
         self._check_parameters()
-        device = choose_device(self.device)
-        Xs, ys = check_cores(X, y, outside=self.outside)
-        validate = self._validation(validation_data)
-        found = survey(Xs, ys, outside=self.outside)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        sampler = self._sampler(Xs, ys, found, seed)
-        self.grey_scale_, self.classes_ = found.grey, np.array([AIR, ICE])
-        network = initialise(self._network(), seed=seed, ice_share=found.ice_share)
-        self._train(new_state(network, device), sampler, validate)
+        start = self if self.warm_start and hasattr(self, "module_") else None
+        run = TrainingRun(self.get_params(), X, y, validation_data, start=start)
+        try:
+            run.train()
+        finally:
+            if run.state.epoch > 0:
+                self._keep(run)
         return self
+
+    def _keep(self, run):
+        """Take over what a run has reached."""
+        state = run.state
+        self.grey_scale_, self.classes_ = run.grey, np.array([AIR, ICE])
+        self.history_ = state.history
+        self.best_epoch_ = state.best["epoch"] if state.best else state.epoch
+        self.module_ = place(state.network, torch.device("cpu"))
 
     def predict(self, X):
         """Labels of a grey stack.
@@ -214,7 +228,7 @@ class UNetSegmenter(StackClassifier):
         """
         check_is_fitted(self, "module_")
         card = {
-            "parameters": _plain(self.get_params()),
+            "parameters": plain(self.get_params()),
             "grey_scale": {"mean": self.grey_scale_.mean, "sd": self.grey_scale_.sd},
             "classes": self.classes_.tolist(),
             "history": self.history_,
@@ -241,11 +255,13 @@ class UNetSegmenter(StackClassifier):
         """
         tensors, card = read_model(path, kind=cls.__name__, version=MODEL_VERSION)
         try:
-            model = cls(**card["parameters"])
+            parameters = card["parameters"]
+            parameters["widths"] = parameters["widths"] and tuple(parameters["widths"])
+            model = cls(**parameters)
             model.grey_scale_ = GreyScale(**card["grey_scale"], outside=model.outside)
             model.classes_ = np.array(card["classes"])
             model.history_, model.best_epoch_ = card["history"], card["best_epoch"]
-            network = model._network()
+            network = build(parameters)
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} has a damaged card: {error}") from error
         model.module_ = place(load_tensors(network, tensors, path), torch.device("cpu"))
@@ -255,64 +271,14 @@ class UNetSegmenter(StackClassifier):
         check_choice(self.architecture, ARCHITECTURES, name="architecture")
         for name in ("max_epochs", "batch_size", "patch_size", "tile_size"):
             check_positive_int(getattr(self, name), name=name)
-        if self.batches_per_epoch is not None:
-            check_positive_int(self.batches_per_epoch, name="batches_per_epoch")
+        for name in ("batches_per_epoch", "patience"):
+            if getattr(self, name) is not None:
+                check_positive_int(getattr(self, name), name=name)
         stride = 2 ** len(self.widths or WIDTHS)
         if self.patch_size % stride:
             raise ValueError(f"patch_size={self.patch_size} must be a multiple of {stride}.")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
-
-    def _network(self):
-        return UNet(self.widths or WIDTHS, architecture=self.architecture)
-
-    def _sampler(self, Xs, ys, found, seed):
-        n_batches = self.batches_per_epoch
-        if n_batches is None:
-            n_valid = sum(int(counts.sum()) for counts in found.n_valid)
-            n_batches = max(MIN_BATCHES, round(n_valid / self.patch_size**2 / self.batch_size))
-        return PatchSampler(
-            Xs,
-            ys,
-            found,
-            patch_size=self.patch_size,
-            batch_size=self.batch_size,
-            n_batches=n_batches,
-            seed=seed,
-        )
-
-    def _validation(self, validation_data):
-        """Return a function that scores a network on the user's validation data, or None."""
-        if validation_data is None:
-            return None
-        pairs = list(zip(*check_cores(*validation_data, outside=self.outside), strict=True))
-
-        def validate(network):
-            slabs = itertools.chain.from_iterable(iterate_slabs(X, y) for X, y in pairs)
-            return validation_scores(
-                network,
-                slabs,
-                grey=self.grey_scale_,
-                tile_size=self.tile_size,
-                threshold=self.threshold,
-            )
-
-        return validate
-
-    def _train(self, state, sampler, validate):
-        try:
-            fit_loop(
-                state,
-                sampler,
-                max_epochs=self.max_epochs,
-                learning_rate=self.learning_rate,
-                validate=validate,
-                verbose=self.verbose,
-            )
-        finally:
-            self.history_ = state.history
-            self.best_epoch_ = state.best["epoch"] if state.best else state.epoch
-            self.module_ = place(state.network, torch.device("cpu"))
 
     def _map(self, function, X, dtype, tail=None):
         check_is_fitted(self, "module_")
@@ -324,15 +290,3 @@ class UNetSegmenter(StackClassifier):
             network = place(copy.deepcopy(network), device)
         options = {"network": network, "grey": self.grey_scale_, "tile_size": self.tile_size}
         return map_slabs(partial(function, **options), X, dtype=dtype, tail=tail)
-
-
-def _plain(parameters):
-    """Parameters as JSON can hold them; a generator that was handed in is not kept."""
-    plain = {}
-    for name, value in parameters.items():
-        if isinstance(value, np.generic):
-            value = value.item()
-        elif isinstance(value, np.random.RandomState):
-            value = None
-        plain[name] = list(value) if isinstance(value, tuple) else value
-    return plain

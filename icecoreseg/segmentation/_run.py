@@ -1,0 +1,135 @@
+"""One call of ``fit``: from the user's data and parameters to a trained network."""
+
+import copy
+import itertools
+
+from sklearn.utils import check_random_state
+
+from icecoreseg._slabs import iterate_slabs
+from icecoreseg.segmentation._checkpoint import Checkpoint
+from icecoreseg.segmentation._device import choose_device
+from icecoreseg.segmentation._network import WIDTHS, UNet, initialise
+from icecoreseg.segmentation._predict import validation_scores
+from icecoreseg.segmentation._sampling import PatchSampler
+from icecoreseg.segmentation._survey import check_cores, survey
+from icecoreseg.segmentation._training import Schedule, fit_loop, new_state
+
+MIN_BATCHES = 100
+"""Batches per epoch, at least, unless the user says how many."""
+
+_NOT_LEARNT = ("checkpoint", "device", "threshold", "tile_size", "verbose", "warm_start")
+"""Parameters that a training may be resumed with other values of."""
+
+
+class TrainingRun:
+    """Prepare a training: check the data, survey it, set up network, sampler and schedule.
+
+    Parameters
+    ----------
+    parameters : dict
+        Those of `UNetSegmenter`.
+    X, y, validation_data
+        As in `UNetSegmenter.fit`.
+    start : UNetSegmenter, optional
+        Fitted segmenter whose network and grey scale are trained further.
+    """
+
+    def __init__(self, parameters, X, y, validation_data, *, start=None):
+        self.parameters = parameters
+        device, outside = choose_device(parameters["device"]), parameters["outside"]
+        Xs, ys = check_cores(X, y, outside=outside)
+        self.validation = _check_validation(validation_data, outside)
+        found = survey(Xs, ys, outside=outside, grey=start and start.grey_scale_)
+        self.grey = found.grey
+        self.checkpoint = Checkpoint(parameters["checkpoint"], self._identity(Xs, found))
+        draw = check_random_state(parameters["random_state"]).randint
+        seed = self.checkpoint.begin(lambda: int(draw(2**31 - 1)))
+        if start is None:
+            network = initialise(build(parameters), seed=seed, ice_share=found.ice_share)
+        else:
+            network = copy.deepcopy(start.module_)
+        self.schedule = self._schedule(found)
+        self.sampler = PatchSampler(
+            Xs,
+            ys,
+            found,
+            patch_size=parameters["patch_size"],
+            batch_size=parameters["batch_size"],
+            n_batches=self.schedule.n_batches,
+            seed=seed,
+        )
+        self.state = new_state(network, device)
+        self.checkpoint.restore(self.state)
+
+    def train(self):
+        """Run to the end of the schedule; whatever happens, `state` is what was reached."""
+        with self.checkpoint as checkpoint:
+            fit_loop(
+                self.state,
+                self.sampler,
+                self.schedule,
+                checkpoint=checkpoint,
+                validate=self._validate if self.validation else None,
+                verbose=self.parameters["verbose"],
+            )
+
+    def _schedule(self, found):
+        parameters = self.parameters
+        n_batches = parameters["batches_per_epoch"]
+        if n_batches is None:
+            n_voxels = sum(int(counts.sum()) for counts in found.n_valid)
+            once = n_voxels / parameters["patch_size"] ** 2 / parameters["batch_size"]
+            n_batches = max(MIN_BATCHES, round(once))
+        return Schedule(
+            parameters["max_epochs"],
+            n_batches,
+            parameters["learning_rate"],
+            parameters["patience"],
+        )
+
+    def _identity(self, Xs, found):
+        """What a checkpoint must agree with, in plain values."""
+        learnt = {k: v for k, v in plain(self.parameters).items() if k not in _NOT_LEARNT}
+        return learnt | {
+            "shapes of X": [list(X.shape) for X in Xs],
+            "grey values of X": [found.grey.mean, found.grey.sd],
+            "ice in y": found.ice_share,
+        }
+
+    def _validate(self, network):
+        slabs = itertools.chain.from_iterable(iterate_slabs(X, y) for X, y in self.validation)
+        return validation_scores(
+            network,
+            slabs,
+            grey=self.grey,
+            tile_size=self.parameters["tile_size"],
+            threshold=self.parameters["threshold"],
+        )
+
+
+def build(parameters):
+    """Return the network that the parameters describe, with weights yet to be set."""
+    return UNet(parameters["widths"] or WIDTHS, architecture=parameters["architecture"])
+
+
+def plain(parameters):
+    """Parameters as JSON can hold them; a generator that was handed in is not kept."""
+    kept = {}
+    for name, value in parameters.items():
+        if hasattr(value, "item"):
+            value = value.item()
+        elif hasattr(value, "randint"):
+            value = None
+        elif hasattr(value, "__fspath__"):
+            value = str(value)
+        kept[name] = list(value) if isinstance(value, tuple) else value
+    return kept
+
+
+def _check_validation(validation_data, outside):
+    """Return pairs (X, y) of the validation data, or an empty list."""
+    if validation_data is None:
+        return []
+    if not isinstance(validation_data, tuple) or len(validation_data) != 2:
+        raise ValueError(f"validation_data must be a tuple (X, y), got {type(validation_data)}.")
+    return list(zip(*check_cores(*validation_data, outside=outside), strict=True))
