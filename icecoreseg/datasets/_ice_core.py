@@ -55,7 +55,8 @@ def make_ice_core(
     noise : float, optional
         Standard deviation of the low-resolution scan's noise at the centre of solid ice,
         relative to the contrast of ice and air. It fixes the number of photons (the
-        frames of one view are taken as summed); 0 for none. Default by kind.
+        frames of one view are taken as summed); 0 for none. In very small phantoms with
+        much noise few photons remain, and their logarithm is noisier still. Default by kind.
     n_projections : int, optional
         View angles over half a turn; default ``2 * n_columns``, the ratio of the paper.
     blur : float, optional
