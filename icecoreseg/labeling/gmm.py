@@ -122,7 +122,7 @@ class GMMLabeler(StackClassifier):
         n_components=2,
         *,
         covariance_type="tied",
-        smoothing=0.9,
+        smoothing=1.0,
         anchor_strength=0.01,
         tol=1e-9,
         max_iter=1000,
@@ -156,15 +156,8 @@ class GMMLabeler(StackClassifier):
             The estimator itself.
         """
         X = self._check(X)
-        histograms = []
-        for start, slab, inner in iterate_with_halo(X, self._halo()):
-            levels, inside = self._smooth(slab)
-            if start == 0:
-                self.bin_width_ = self._choose_bin_width(levels[inside])
-            histograms += self._histograms(levels[inner], inside[inner])
+        histograms = self._histograms(X)
         pooled = pool_histograms(histograms)
-        if pooled.n_voxels == 0:
-            raise ValueError("X has no voxel inside the specimen: every value is outside.")
         self.mixture_ = self._fit(pooled)
         self._store([self._fit_slice(h) for h in histograms])
         self.classes_ = np.array([AIR, ICE], dtype=np.uint8)
@@ -282,15 +275,20 @@ class GMMLabeler(StackClassifier):
             slab = smooth_inside(slab, inside, self._sigma())
         return slab, inside
 
-    def _choose_bin_width(self, values):
-        """Grey levels per bin: exact for whole numbers, else fine against the range."""
-        if values.size == 0 or values.dtype.kind == "u" or _all_whole(values):
-            return 1.0
-        return float(max(np.ptp(values), np.finfo(np.float32).tiny) / N_BINS)
-
-    def _histograms(self, levels, inside):
-        pairs = zip(levels, inside, strict=True)
-        return [grey_histogram(plane[mask], self.bin_width_) for plane, mask in pairs]
+    def _histograms(self, X):
+        """Histogram of every slice, read slab by slab."""
+        histograms = []
+        self.bin_width_ = None
+        for _, slab, inner in iterate_with_halo(X, self._halo()):
+            levels, inside = self._smooth(slab)
+            for plane, mask in zip(levels[inner], inside[inner], strict=True):
+                values = plane[mask]
+                if self.bin_width_ is None and values.size:
+                    self.bin_width_ = _choose_bin_width(values)
+                histograms.append(grey_histogram(values, self.bin_width_ or 1.0))
+        if self.bin_width_ is None:
+            raise ValueError("X has no voxel inside the specimen: every value is outside.")
+        return histograms
 
     def _fit(self, histogram, anchor=None):
         options = {key: getattr(self, key) for key in ("covariance_type", "tol", "max_iter")}
@@ -363,9 +361,17 @@ class GMMLabeler(StackClassifier):
         return fraction
 
 
+def _choose_bin_width(values):
+    """Grey levels per bin: exact for whole numbers, else far finer than any noise.
+
+    Taken from the first slice of the specimen, so that it does not depend on how a stack
+    is cut into slabs; a power of two, so that it hardly depends on that slice.
+    """
+    if values.dtype.kind == "u" or (values == np.rint(values)).all():
+        return 1.0
+    finest = max(np.ptp(values) / N_BINS, np.abs(values).max() / 2**20)
+    return float(2.0 ** np.floor(np.log2(finest)))
+
+
 N_BINS = 4096
-"""Bins of data that are not whole numbers: a bin is far narrower than the noise."""
-
-
-def _all_whole(values):
-    return bool((values == np.rint(values)).all())
+"""Bins of a slice whose grey levels are not whole numbers (at least this many)."""

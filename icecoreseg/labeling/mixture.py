@@ -258,7 +258,7 @@ def fit_mixture(
     Parameters
     ----------
     histogram : Histogram
-        At least `n_components` filled bins.
+        At least `n_components` filled bins, unless there is an anchor.
     n_components : int
         Number of components.
     covariance_type : {"tied", "full"}
@@ -296,7 +296,7 @@ def fit_mixture(
     >>> mixture.means.round(), mixture.weights.round(2)
     (array([ 30., 110.]), array([0.4, 0.6]))
     """
-    if np.count_nonzero(histogram.counts) < n_components:
+    if anchor is None and np.count_nonzero(histogram.counts) < n_components:
         raise ValueError(
             f"A mixture of {n_components} components needs at least {n_components} different "
             f"grey levels, got {np.count_nonzero(histogram.counts)}."

@@ -1,0 +1,134 @@
+"""downsample_labels against scikit-image's block mean, and its tie rules."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.ndimage import gaussian_filter
+from skimage.transform import downscale_local_mean
+
+from icecoreseg import AIR, ICE, OUTSIDE, MaskDownsampler, downsample_labels
+
+LABELS = hnp.arrays(
+    np.uint8,
+    st.tuples(*(st.sampled_from([2, 4, 6]) for _ in range(3))),
+    elements=st.sampled_from([AIR, ICE, OUTSIDE]),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(LABELS)
+def test_fraction_equals_block_mean_of_scikit_image(labels):
+    labels = np.where(labels == OUTSIDE, AIR, labels)
+    ours = downsample_labels(labels, 2, threshold=None)
+    np.testing.assert_allclose(ours, downscale_local_mean(labels, (2, 2, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1, 3, (1, 2, 3), (3, 1, 2)])
+def test_any_factor(factor):
+    labels = np.random.default_rng(0).integers(0, 2, (6, 12, 18), dtype=np.uint8)
+    blocks = (factor,) * 3 if np.ndim(factor) == 0 else factor
+    expected = downscale_local_mean(labels, blocks)
+    np.testing.assert_allclose(
+        downsample_labels(labels, factor, threshold=None), expected, rtol=1e-6
+    )
+    hard = downsample_labels(labels, factor, ties="air")
+    np.testing.assert_array_equal(hard, expected > 0.5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(LABELS, st.sampled_from(["surroundings", "ice", "air"]))
+def test_only_ties_depend_on_the_rule(labels, ties):
+    fraction = downsample_labels(labels, threshold=None)
+    hard = downsample_labels(labels, ties=ties)
+    np.testing.assert_array_equal(hard == OUTSIDE, np.isnan(fraction))
+    assert (hard[fraction > 0.5] == ICE).all()
+    assert (hard[fraction < 0.5] == AIR).all()
+    if ties != "surroundings":
+        assert (hard[fraction == 0.5] == (ICE if ties == "ice" else AIR)).all()
+
+
+def test_outside_voxels_have_no_vote():
+    block = np.full((2, 2, 2), OUTSIDE, dtype=np.uint8)
+    block[0] = [[ICE, ICE], [ICE, AIR]]
+    assert downsample_labels(block, threshold=None).item() == 0.75
+    assert downsample_labels(block).item() == ICE
+    block[0, 0, 0] = OUTSIDE  # now 5 of 8 are outside
+    assert downsample_labels(block).item() == OUTSIDE
+    assert np.isnan(downsample_labels(block, threshold=None).item())
+
+
+def test_surroundings_decide_a_tie():
+    half = np.zeros((2, 6, 6), dtype=np.uint8)
+    half[:, 2:4, 2] = ICE  # the middle block is half ice
+    assert downsample_labels(half)[0, 1, 1] == AIR
+    assert downsample_labels(1 - half)[0, 1, 1] == ICE
+
+
+def test_the_paper_loses_ice_in_snow_and_the_default_does_not():
+    """Level-cut Gaussian field, features of 3 voxels, 36 % ice (field measured by the paper)."""
+    field = gaussian_filter(
+        np.random.default_rng(0).normal(size=(64, 96, 96)), 3 / 1.6, mode="wrap"
+    )
+    labels = (field > np.quantile(field, 0.64)).astype(np.uint8)
+    ice = {
+        ties: downsample_labels(labels, ties=ties).mean() for ties in ("air", "ice", "surroundings")
+    }
+    assert ice["air"] < 0.36 * 0.95
+    assert ice["ice"] > 0.36 * 1.03
+    np.testing.assert_allclose(ice["surroundings"], 0.36, rtol=0.02)
+    np.testing.assert_allclose(downsample_labels(labels, threshold=None).mean(), 0.36, rtol=1e-3)
+
+
+def test_fractions_in_fractions_out():
+    fraction = np.random.default_rng(0).random((4, 4, 4)).astype(np.float32)
+    fraction[:, :, 0] = np.nan
+    reduced = downsample_labels(fraction, threshold=None)
+    np.testing.assert_allclose(reduced[0, 0, 1], fraction[:2, :2, 2:].mean(), rtol=1e-6)
+    np.testing.assert_allclose(reduced[0, 0, 0], fraction[:2, :2, 1].mean(), rtol=1e-6)
+    assert downsample_labels(fraction).dtype == np.uint8
+
+
+@settings(max_examples=20, deadline=None)
+@given(LABELS, st.sampled_from([None, 0.5]))
+def test_dask_equals_numpy_and_keeps_z_pairs_together(labels, threshold):
+    labels = np.concatenate([labels] * 3)
+    lazy = da.from_array(labels, chunks=(3, 2, 2))
+    result = downsample_labels(lazy, threshold=threshold)
+    assert isinstance(result, da.Array)
+    np.testing.assert_array_equal(result, downsample_labels(labels, threshold=threshold))
+
+
+@given(LABELS)
+def test_exchanging_the_phases_exchanges_the_fractions(labels):
+    other = np.where(labels == OUTSIDE, OUTSIDE, 1 - labels).astype(np.uint8)
+    ours = downsample_labels(labels, threshold=None)
+    np.testing.assert_allclose(downsample_labels(other, threshold=None), 1 - ours, atol=1e-6)
+
+
+def test_bool_labels():
+    assert downsample_labels(np.ones((2, 2, 2), dtype=bool)).item() == ICE
+
+
+def test_refusals():
+    labels = np.zeros((3, 4, 4), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"Axis 0 of labels has length 3.*crop the stack to 2"):
+        downsample_labels(labels)
+    with pytest.raises(ValueError, match=r"holds the values \[7\]"):
+        downsample_labels(np.full((2, 2, 2), 7, dtype=np.uint8))
+    with pytest.raises(ValueError, match="threshold must lie"):
+        downsample_labels(labels[:2], threshold=1.5)
+    with pytest.raises(ValueError, match="ties='up'"):
+        downsample_labels(labels[:2], ties="up")
+    with pytest.raises(ValueError, match=r"from 0 to 3; ice fractions"):
+        downsample_labels(labels[:2] + np.linspace(0, 3, 4))
+    with pytest.raises(ValueError, match="is no multiple"):
+        MaskDownsampler().fit(labels)
+
+
+def test_estimator_is_the_function():
+    labels = np.random.default_rng(0).integers(0, 2, (4, 4, 4), dtype=np.uint8)
+    ours = MaskDownsampler(2, ties="air").fit_transform(labels)
+    np.testing.assert_array_equal(ours, downsample_labels(labels, 2, ties="air"))
