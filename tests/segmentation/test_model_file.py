@@ -1,0 +1,116 @@
+"""Model files: what was saved comes back; what is not ours is refused, and runs nothing."""
+
+import json
+import pickle
+import struct
+
+import numpy as np
+import pytest
+
+from icecoreseg import UNetSegmenter
+from icecoreseg.segmentation._model_file import read_model
+
+
+def test_save_and_load(fitted, core, tmp_path):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    again = UNetSegmenter.load(path)
+    np.testing.assert_array_equal(again.predict_fraction(core[0]), fitted.predict_fraction(core[0]))
+    assert again.get_params() == fitted.get_params()
+    assert again.history_ == fitted.history_
+    assert again.grey_scale_ == fitted.grey_scale_
+    assert list(tmp_path.iterdir()) == [path]  # no partial file is left
+
+
+def test_card_can_be_read_without_us(fitted, tmp_path):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    card = json.loads(header["__metadata__"]["card"])
+    assert card["parameters"]["widths"] == [4, 6]
+    assert set(card["versions"]) == {"icecoreseg", "torch", "python"}
+
+
+def change_header(path, **changes):
+    """Rewrite entries of the header's metadata."""
+    data = path.read_bytes()
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + n])
+    header["__metadata__"] |= changes
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + n :])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": "99"}, "Install a newer icecoreseg"),
+        ({"format": "other"}, "is not a file of icecoreseg's UNetSegmenter"),
+        ({"kind": "training checkpoint"}, "'training checkpoint'"),
+        ({"card": "{"}, "damaged"),
+        ({"card": "{}"}, "damaged card"),
+        ({"card": '{"parameters": {"colour": 3}}'}, "damaged card"),
+    ],
+)
+def test_foreign_and_newer_files(fitted, tmp_path, changes, message):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    change_header(path, **changes)
+    with pytest.raises(ValueError, match=message):
+        UNetSegmenter.load(path)
+
+
+def test_truncated_file(fitted, tmp_path):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged"):
+        UNetSegmenter.load(path)
+
+
+def test_weights_of_another_network(fitted, tmp_path):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    _, card = read_model(path, kind="UNetSegmenter", version=1)
+    card["parameters"]["widths"] = [4, 8]
+    change_header(path, card=json.dumps(card))
+    with pytest.raises(ValueError, match="does not hold this network"):
+        UNetSegmenter.load(path)
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a model file ran code",)
+
+
+def test_pickle_is_never_run(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ValueError, match="damaged or no safetensors"):
+        UNetSegmenter.load(path)
+
+
+def test_missing_file_and_unfitted_model(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No model file"):
+        UNetSegmenter.load(tmp_path / "none.safetensors")
+    with pytest.raises(ValueError, match="not fitted"):
+        UNetSegmenter().save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_old_file_survives_a_failed_save(fitted, tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    before = path.read_bytes()
+
+    def full_disk(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        fitted.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
