@@ -75,7 +75,7 @@ def count_transitions(y, steps):
     counts = np.zeros((len(steps), 2), dtype=np.int64)
     count_block = _count_block_with_void if y.max() > ICE else _count_full_block
     for i, step in enumerate(steps):
-        for near, far in _blocks(*neighbours(y, step)):
+        for near, far in blocks(*neighbours(y, step)):
             counts[i] += count_block(near, far)
     return counts
 
@@ -90,14 +90,14 @@ def _count_block_with_void(near, far):
     return transitions, np.count_nonzero((near != OUTSIDE) & (far != OUTSIDE))
 
 
-def _blocks(near, far):
+def blocks(near, far):
     """Cut two views of one shape into pieces of about `BLOCK_VOXELS`."""
     if near.size == 0:
         return
     layer = near[0].size
     if near.ndim > 2 and layer > BLOCK_VOXELS:
         for pair in zip(near, far, strict=True):
-            yield from _blocks(*pair)
+            yield from blocks(*pair)
         return
     step = max(1, BLOCK_VOXELS // layer)
     for start in range(0, len(near), step):
