@@ -6,6 +6,7 @@ under another name first and renamed when it is complete.
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import torch
@@ -76,6 +77,33 @@ def _check_header(path, header, kind, version):
             f"{path} has version {header.get('version')!r}; this icecoreseg reads up to "
             f"{version}. Install a newer icecoreseg."
         )
+
+
+def read_published(path):
+    """Read the state dict of a torch checkpoint, weights only: no code in it is run.
+
+    The checkpoint may be the state dict itself or hold it under "state_dict" or
+    "model_state_dict" beside an optimiser.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If torch finds no weights in it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No checkpoint at {path}.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        raise ValueError(f"{path} is no torch checkpoint of weights alone: {error}") from error
+    for name in ("state_dict", "model_state_dict"):
+        content = content.get(name, content) if isinstance(content, dict) else content
+    if not isinstance(content, dict) or not all(map(torch.is_tensor, content.values())):
+        raise ValueError(f"{path} holds no state dict: a mapping from names to tensors.")
+    return content
 
 
 def load_tensors(network, tensors, path):

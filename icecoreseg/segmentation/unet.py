@@ -19,7 +19,12 @@ from icecoreseg._validation import (
 )
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._device import choose_device
-from icecoreseg.segmentation._model_file import load_tensors, read_model, write_model
+from icecoreseg.segmentation._model_file import (
+    load_tensors,
+    read_model,
+    read_published,
+    write_model,
+)
 from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS
 from icecoreseg.segmentation._predict import (
     place,
@@ -265,6 +270,36 @@ class UNetSegmenter(StackClassifier):
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} has a damaged card: {error}") from error
         model.module_ = place(load_tensors(network, tensors, path), torch.device("cpu"))
+        return model
+
+    @classmethod
+    def from_published_weights(cls, path, *, grey_range=(0, 255), **parameters):
+        """Import a torch checkpoint of the paper's published network, weights only.
+
+        Parameters
+        ----------
+        path : str or Path
+            State dict with the layers conv1 to conv12, up1_conv to up6_conv and output.
+        grey_range : (float, float)
+            Grey values that become 0 and 1 before the network. The published code took
+            the extremes of every slice; one range for all does not depend on artefacts.
+        **parameters
+            Other constructor parameters.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file holds something else; code in it is not run.
+        """
+        model = cls(architecture="bagherzadeh2023", **parameters)
+        network = load_tensors(build(model.get_params()), read_published(path), path)
+        low, high = grey_range
+        model.grey_scale_ = GreyScale(float(low), float(high) - float(low), model.outside)
+        model.classes_ = np.array([AIR, ICE])
+        model.history_, model.best_epoch_ = [], None
+        model.module_ = place(network, torch.device("cpu"))
         return model
 
     def _check_parameters(self):

@@ -6,9 +6,12 @@ import struct
 
 import numpy as np
 import pytest
+import torch
 
 from icecoreseg import UNetSegmenter
 from icecoreseg.segmentation._model_file import read_model
+from icecoreseg.segmentation._network import UNet, initialise
+from tests.segmentation.reference_network import plain_logits
 
 
 def test_save_and_load(fitted, core, tmp_path):
@@ -114,3 +117,36 @@ def test_old_file_survives_a_failed_save(fitted, tmp_path, monkeypatch):
         fitted.save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def published(path, seed=0, **extra):
+    """Checkpoint in the manner of the published code; return its weights."""
+    network = initialise(UNet(architecture="bagherzadeh2023"), seed=seed)
+    weights = network.state_dict()
+    torch.save({"state_dict": weights, "optimizer": {"lr": 1e-4}} | extra, path)
+    return weights
+
+
+def test_published_weights(tmp_path):
+    """Imported weights predict what the published network does on values in [0, 1]."""
+    weights = published(tmp_path / "checkpoint.pth")
+    model = UNetSegmenter.from_published_weights(tmp_path / "checkpoint.pth", outside=0)
+    X = np.random.default_rng(0).integers(1, 256, (1, 64, 64)).astype(np.uint8)
+    x = torch.from_numpy(X[:, np.newaxis] / np.float32(255))
+    expected = torch.sigmoid(plain_logits(weights, x, published=True))[:, 0].numpy()
+    np.testing.assert_allclose(model.predict_fraction(X), expected, atol=1e-5)
+
+
+def test_published_weights_refuse_code_and_other_networks(tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"state_dict": Bomb()}, path)
+    with pytest.raises(ValueError, match="weights alone"):
+        UNetSegmenter.from_published_weights(path)
+    torch.save({"conv1.weight": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match="does not hold this network"):
+        UNetSegmenter.from_published_weights(path)
+    torch.save([1, 2], path)
+    with pytest.raises(ValueError, match="no state dict"):
+        UNetSegmenter.from_published_weights(path)
+    with pytest.raises(FileNotFoundError):
+        UNetSegmenter.from_published_weights(tmp_path / "none.pth")

@@ -88,7 +88,10 @@ def test_fit_parameters_reach_the_segmenter():
     held_out = two_resolutions(1)[0], LABELER.fit_transform(two_resolutions(1)[1])
     for segmenter, name in (
         (tiny_unet(batches_per_epoch=2), "validation_data"),
-        (make_pipeline(Brighter(), tiny_unet(batches_per_epoch=2)), "unetsegmenter__validation_data"),
+        (
+            make_pipeline(Brighter(), tiny_unet(batches_per_epoch=2)),
+            "unetsegmenter__validation_data",
+        ),
     ):
         for data in ((low, high), ([low], [high])):
             model = WeaklySupervisedSegmenter(segmenter, LABELER).fit(*data, **{name: held_out})

@@ -1,0 +1,157 @@
+"""`MassCalibratedSegmenter`: let the balance choose the decision threshold."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import MetaEstimatorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from icecoreseg._base import StackClassifier
+from icecoreseg._ice import DEFAULT_TEMPERATURE_C, choose_ice_density
+from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._validation import check_voxel_size
+from icecoreseg.labels import AIR, ICE
+from icecoreseg.segmentation._delegation import predict_fraction
+from icecoreseg.segmentation._predict import labels_of_fraction
+
+_SHIFT = 10
+"""Low bits of a float32 fraction that the histogram drops: bins of 1/8192 of the value."""
+
+_N_BINS = (int(np.float32(1).view(np.uint32)) >> _SHIFT) + 1
+
+
+class MassCalibratedSegmenter(MetaEstimatorMixin, StackClassifier):
+    """Choose the threshold of a fitted segmenter so that its mass is the weighed mass.
+
+    A core can be weighed to 0.1 g. Between hard labels and the balance there is one free
+    number, the ice fraction from which on a voxel counts as ice; this estimator sets it
+    per core, as the paper's weight-based threshold does for grey values.
+
+    Parameters
+    ----------
+    segmenter : estimator
+        A *fitted* segmenter that gives ice fractions: `UNetSegmenter`,
+        `WeaklySupervisedSegmenter`, or a pipeline that ends with one. It is not trained
+        again. (``clone`` would forget its fit; wrap it in
+        ``sklearn.frozen.FrozenEstimator`` where that matters.)
+    voxel_size_um : float or (z, y, x)
+        Voxel edge in micrometres.
+    temperature_c : float
+        Temperature of the ice in degrees Celsius; gives its density (IAPWS-06).
+    ice_density_kg_m3 : float, optional
+        Density of ice, instead of that at `temperature_c`.
+
+    Attributes
+    ----------
+    threshold_ : float
+        Ice fraction from which on a voxel is ICE.
+    mass_error_ : float
+        What is left of (computed - weighed) / weighed, in percent: the voxels that share
+        the threshold's fraction cannot be divided.
+    soft_mass_error_ : float
+        The same for the sum of the fractions, which no threshold changes: how well the
+        segmenter knew the mass before it was told.
+    classes_ : array
+        AIR and ICE.
+
+    Examples
+    --------
+    Half of the cube is ice on the balance; the segmenter sees a ramp of fractions.
+
+    >>> import numpy as np
+    >>> from icecoreseg import UNetSegmenter
+    >>> class Ramp(UNetSegmenter):
+    ...     def predict_fraction(self, X):
+    ...         return X
+    >>> X = np.linspace(0, 0.8, 1000, dtype=np.float32).reshape(10, 10, 10)
+    >>> model = MassCalibratedSegmenter(Ramp(), voxel_size_um=1000, ice_density_kg_m3=917)
+    >>> round(model.fit(X, 0.5 * 0.917).threshold_, 2)
+    0.4
+    """
+
+    def __init__(
+        self,
+        segmenter,
+        *,
+        voxel_size_um,
+        temperature_c=DEFAULT_TEMPERATURE_C,
+        ice_density_kg_m3=None,
+    ):
+        self.segmenter = segmenter
+        self.voxel_size_um = voxel_size_um
+        self.temperature_c = temperature_c
+        self.ice_density_kg_m3 = ice_density_kg_m3
+
+    def fit(self, X, weighed_mass_g):
+        """Find the threshold for one core.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Grey stack of the whole piece that was weighed; predicted once, slab by slab.
+        weighed_mass_g : float
+            Its mass in gram.
+
+        Returns
+        -------
+        MassCalibratedSegmenter
+            The fitted segmenter itself.
+
+        Raises
+        ------
+        ValueError
+            If the mass is not positive, or more than the specimen's volume can hold.
+        """
+        n_ice = self._ice_voxels(weighed_mass_g)
+        counts, soft = _fraction_histogram(predict_fraction(self.segmenter, X))
+        n_voxels = int(counts.sum())
+        if n_ice > n_voxels:
+            raise ValueError(
+                f"weighed_mass_g={weighed_mass_g!r} is the mass of {n_ice:.0f} voxels of ice, but "
+                f"the specimen has {n_voxels}. Check the mask, the unit and voxel_size_um."
+            )
+        bin_, n_found = _nearest_threshold(counts, n_ice)
+        self.threshold_ = float((np.uint32(bin_) << np.uint32(_SHIFT)).view(np.float32))
+        self.mass_error_ = 100 * (n_found / n_ice - 1)
+        self.soft_mass_error_ = 100 * (soft / n_ice - 1)
+        self.classes_ = np.array([AIR, ICE])
+        return self
+
+    def predict(self, X):
+        """Labels at the calibrated threshold: uint8, OUTSIDE where X is outside."""
+        check_is_fitted(self, "threshold_")
+        fraction = predict_fraction(self.segmenter, X)
+
+        def label(slab):
+            return labels_of_fraction(slab, self.threshold_)
+
+        return map_slabs(label, fraction, dtype=np.uint8)
+
+    def predict_fraction(self, X):
+        """Ice fractions of the segmenter; the threshold does not change them."""
+        return predict_fraction(self.segmenter, X)
+
+    def _ice_voxels(self, weighed_mass_g):
+        """Weighed mass in voxels of ice."""
+        if not (isinstance(weighed_mass_g, Real) and 0 < weighed_mass_g < np.inf):
+            raise ValueError(f"weighed_mass_g must be a positive number, got {weighed_mass_g!r}.")
+        volume_m3 = np.prod(check_voxel_size(self.voxel_size_um)) * 1e-18
+        density = choose_ice_density(self.temperature_c, self.ice_density_kg_m3)
+        return float(weighed_mass_g) * 1e-3 / (density * volume_m3)
+
+
+def _fraction_histogram(fraction):
+    """Voxels per bin of the fraction (its leading bits), and the sum of all fractions."""
+    counts, total = np.zeros(_N_BINS, dtype=np.int64), 0.0
+    for _, slab in iterate_slabs(fraction):
+        inside = slab[~np.isnan(slab)].astype(np.float32)
+        total += inside.sum(dtype=np.float64)
+        counts += np.bincount(inside.view(np.uint32) >> np.uint32(_SHIFT), minlength=_N_BINS)
+    return counts, total
+
+
+def _nearest_threshold(counts, n_ice):
+    """Bin whose lower edge, as threshold, gives the number of voxels nearest to `n_ice`."""
+    n_above = np.cumsum(counts[::-1])[::-1]
+    bin_ = int(np.argmin(np.abs(n_above - n_ice)))
+    return bin_, int(n_above[bin_])
