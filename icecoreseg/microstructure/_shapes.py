@@ -101,12 +101,12 @@ def edge_weights(clusters, kept):
 
 def _weights_in_mask(clusters, sizes):
     stride = max(1, int(np.ceil((clusters.labels.size / MASK_VOXELS) ** (1 / 3))))
-    mask = np.pad(clusters.labels[::stride, ::stride, ::stride] >= 0, 1)
+    mask = clusters.labels[::stride, ::stride, ::stride] >= 0
     total = np.count_nonzero(mask)
-    reach = (sizes + 1) * [1, np.pi / 4, np.pi / 4] / stride
-    reach, which = np.unique(
-        np.maximum(1, np.round(reach)).astype(int), axis=0, return_inverse=True
-    )
+    # A margin of one voxel around the box: pieces that touch the edge do not count.
+    reach = (sizes + 2) * [1, np.pi / 4, np.pi / 4] / stride
+    reach = np.maximum(1, np.round(reach)).astype(int)
+    reach, which = np.unique(reach, axis=0, return_inverse=True)
     free = np.array([_count_free(mask, box) for box in reach])
     return (total / np.maximum(free, 1))[which.reshape(-1)]
 
