@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from icecoreseg.segmentation._network import UNet, initialise
-from icecoreseg.segmentation._predict import place
+from icecoreseg.segmentation._predict import place, slab_labels
+from icecoreseg.segmentation._survey import GreyScale
 from icecoreseg.segmentation._tiling import slice_logits
 
 CPU = torch.device("cpu")
@@ -49,7 +50,7 @@ def predict_plainly(x):
 
 
 def predict_as_we_do(x):
-    return slice_logits(fast_network(), x, tile_size=4096)
+    return slice_logits(fast_network(), torch.from_numpy(x), tile_size=4096).numpy()
 
 
 PREDICTIONS = {
@@ -129,12 +130,11 @@ def bench_cuda(size, n_slices=64):
     """Slices per second from host memory, the copy to and fro included."""
     device = torch.device("cuda")
     network = place(initialise(UNet(), seed=0), device)
-    x = make_slice(size)
-    slice_logits(network, x, tile_size=4096)
-    torch.cuda.synchronize()
+    X = np.random.default_rng(0).integers(0, 256, (n_slices, size, size), dtype=np.uint8)
+    options = {"network": network, "grey": GreyScale(100.0, 40.0, 0), "tile_size": 4096}
+    slab_labels(X[:2], threshold=0.5, **options)
     began = time.perf_counter()
-    for _ in range(n_slices):
-        slice_logits(network, x, tile_size=4096)
+    slab_labels(X, threshold=0.5, **options)
     rate = n_slices / (time.perf_counter() - began)
     print(f"\n{torch.cuda.get_device_name()}: {rate:.1f} slices of {size} x {size} per second")
 

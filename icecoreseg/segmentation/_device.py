@@ -48,12 +48,12 @@ def memory_format(device, *, training):
     return torch.channels_last if fast else torch.contiguous_format
 
 
-def to_device(array, device, layout=torch.contiguous_format):
-    """Turn a float32 array of shape (n, rows, columns) into a tensor (n, 1, rows, columns)."""
-    tensor = torch.from_numpy(array).unsqueeze(1)
+def to_device(array, device):
+    """Turn an array into a tensor on the device; the copy to CUDA need not be waited for."""
+    tensor = torch.from_numpy(array)
     if device.type == "cuda":
-        tensor = tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(memory_format=layout)
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor
 
 
 def _half_type():

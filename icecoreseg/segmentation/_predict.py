@@ -12,7 +12,8 @@ from icecoreseg._validation import check_grey_values
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.metrics import confusion_counts
 from icecoreseg.metrics._scores import _dice
-from icecoreseg.segmentation._device import memory_format
+from icecoreseg.segmentation._device import memory_format, to_device
+from icecoreseg.segmentation._sampling import N_AHEAD, in_order
 from icecoreseg.segmentation._survey import ice_target
 from icecoreseg.segmentation._tiling import slice_logits
 from icecoreseg.segmentation._training import void_aware_loss
@@ -27,7 +28,7 @@ def place(network, device):
 
 
 def slab_logits(X, *, network, grey, tile_size):
-    """Log-odds of ice of a grey slab.
+    """Yield the log-odds of ice, slice by slice.
 
     Parameters
     ----------
@@ -38,41 +39,45 @@ def slab_logits(X, *, network, grey, tile_size):
     grey : GreyScale
     tile_size : int
 
-    Returns
-    -------
-    array of shape (n_slices, n_rows, n_columns)
-        float32, NaN outside.
+    Yields
+    ------
+    tensor of shape (n_rows, n_columns)
+        float32, NaN outside, on the network's device.
     """
     check_grey_values(X, grey.outside)
-    logits = np.empty(X.shape, dtype=np.float32)
-    for i, x in enumerate(X):
+    device = next(network.parameters()).device
+    for x in in_order(grey.apply, X, n_ahead=N_AHEAD if device.type == "cuda" else 0):
         with _ONE_AT_A_TIME:
-            logits[i] = slice_logits(network, grey.apply(x), tile_size=tile_size)
-    return logits
+            logits = slice_logits(network, to_device(x, device), tile_size=tile_size)
+        yield logits
 
 
 def slab_fraction(X, **options):
     """Ice fraction of a grey slab: float32 in [0, 1], NaN outside."""
-    logits = slab_logits(X, **options)
-    return torch.sigmoid_(torch.from_numpy(logits)).numpy()
+    fraction = np.empty(X.shape, dtype=np.float32)
+    for i, logits in enumerate(slab_logits(X, **options)):
+        fraction[i] = logits.sigmoid().cpu().numpy()
+    return fraction
 
 
 def slab_labels(X, *, threshold, **options):
     """Labels of a grey slab: ICE where the fraction reaches the threshold."""
-    return labels_of_fraction(slab_fraction(X, **options), threshold)
+    labels = np.empty(X.shape, dtype=np.uint8)
+    for i, logits in enumerate(slab_logits(X, **options)):
+        labels[i] = threshold_fraction(logits.sigmoid(), threshold).cpu().numpy()
+    return labels
 
 
-def labels_of_fraction(fraction, threshold):
-    """Labels of ice fractions.
+def threshold_fraction(fraction, threshold):
+    """Labels of a tensor of ice fractions, as a uint8 tensor.
 
     Examples
     --------
-    >>> labels_of_fraction(np.array([0.2, 0.5, np.nan]), 0.5).tolist()
+    >>> threshold_fraction(torch.tensor([0.2, 0.5, torch.nan]), 0.5).tolist()
     [0, 1, 255]
     """
-    labels = np.where(fraction >= threshold, np.uint8(ICE), np.uint8(AIR))
-    labels[np.isnan(fraction)] = OUTSIDE
-    return labels
+    labels = torch.where(fraction >= threshold, ICE, AIR).to(torch.uint8)
+    return labels.masked_fill_(fraction.isnan(), OUTSIDE)
 
 
 def slab_probabilities(X, **options):
@@ -100,13 +105,16 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
     total, n_valid, counts = 0.0, 0, np.zeros((2, 3), dtype=np.int64)
     network.eval()
     for _, X, y in slabs:
-        logits = torch.from_numpy(slab_logits(X, network=network, grey=grey, tile_size=tile_size))
-        target = torch.from_numpy(ice_target(y)).masked_fill(logits.isnan(), torch.nan)
-        total += void_aware_loss(logits.nan_to_num(), target).item()
-        n_valid += torch.count_nonzero(~target.isnan()).item()
-        truth = labels_of_fraction(target.numpy(), 0.5)
-        predicted = labels_of_fraction(logits.sigmoid().numpy(), threshold)
-        counts += confusion_counts(truth, predicted).sum(axis=0)
+        targets = torch.from_numpy(ice_target(y))
+        options = {"network": network, "grey": grey, "tile_size": tile_size}
+        for logits, target in zip(slab_logits(X, **options), targets, strict=True):
+            logits = logits.cpu()
+            target = target.masked_fill(logits.isnan(), torch.nan)
+            total += void_aware_loss(logits.nan_to_num(), target).item()
+            n_valid += torch.count_nonzero(~target.isnan()).item()
+            pair = (target, 0.5), (logits.sigmoid(), threshold)
+            labels = (threshold_fraction(*one).numpy()[np.newaxis] for one in pair)
+            counts += confusion_counts(*labels)[0]
     network.train()
     if n_valid == 0:
         raise ValueError("validation_data holds no voxel that is inside the specimen and labelled.")

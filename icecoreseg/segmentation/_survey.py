@@ -41,8 +41,11 @@ class GreyScale:
 
     def apply(self, X):
         """Return float32 network input, NaN outside; the one cast to float32."""
-        scaled = (X.astype(np.float32) - np.float32(self.mean)) / np.float32(self.sd)
-        return np.where(inside_mask(X, self.outside), scaled, np.float32(np.nan))
+        scaled = np.subtract(X, np.float32(self.mean), dtype=np.float32)
+        scaled *= np.float32(1 / self.sd)
+        if not np.isnan(self.outside):
+            np.putmask(scaled, X == self.outside, np.nan)
+        return scaled
 
 
 @dataclass(frozen=True)

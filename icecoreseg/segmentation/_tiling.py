@@ -7,10 +7,10 @@ slice gives.
 
 from itertools import pairwise
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 
-from icecoreseg.segmentation._device import half_precision, memory_format, to_device
+from icecoreseg.segmentation._device import half_precision, memory_format
 from icecoreseg.segmentation._network import halve
 
 HALO = 256
@@ -22,6 +22,7 @@ STRIP = 128
 _STRIP_HALO = 4
 
 
+@torch.inference_mode()
 def slice_logits(network, x, *, tile_size):
     """Logits of one slice.
 
@@ -29,31 +30,28 @@ def slice_logits(network, x, *, tile_size):
     ----------
     network : UNet
         In evaluation mode.
-    x : array of shape (n_rows, n_columns)
-        Network input, float32, NaN outside.
+    x : tensor of shape (n_rows, n_columns)
+        Network input, float32, NaN outside, on the network's device.
     tile_size : int
         Slices with more rows or columns than this are run in tiles.
 
     Returns
     -------
-    array of shape (n_rows, n_columns)
+    tensor of shape (n_rows, n_columns)
         float32 logits; NaN where x is NaN.
     """
-    padded = pad_to_multiple(np.nan_to_num(x, nan=0.0), network.stride)
-    logits = np.zeros(padded.shape, dtype=np.float32)
-    outside = np.isnan(x)
-    for inner, outer in tiles(padded.shape, tile_size, network.stride):
+    outside = x.isnan()
+    padded = pad_to_multiple(x.nan_to_num(0.0)[None, None], network.stride)
+    padded = padded.to(memory_format=memory_format(x.device, training=False))
+    logits = torch.full_like(padded, torch.nan)
+    for inner, outer in tiles(padded.shape[2:], tile_size, network.stride):
         if outside[inner].all():
             continue
-        tile = _run(network, padded[outer])
-        logits[inner] = tile[tuple(_shift(i, o) for i, o in zip(inner, outer, strict=True))]
-    logits = logits[: x.shape[0], : x.shape[1]]
-    logits[outside] = np.nan
-    return logits
-
-
-def _shift(inner, outer):
-    return slice(inner.start - outer.start, inner.stop - outer.start)
+        kept = tuple(
+            slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+        )
+        logits[0, 0][inner] = run(network, padded[:, :, *outer])[0, 0][kept]
+    return logits[0, 0, : x.shape[0], : x.shape[1]].masked_fill(outside, torch.nan)
 
 
 def pad_to_multiple(x, multiple):
@@ -61,11 +59,11 @@ def pad_to_multiple(x, multiple):
 
     Examples
     --------
-    >>> pad_to_multiple(np.ones((3, 4)), 4).shape
-    (4, 4)
+    >>> pad_to_multiple(torch.ones(1, 1, 3, 4), 4).shape
+    torch.Size([1, 1, 4, 4])
     """
-    missing = [(0, -length % multiple) for length in x.shape]
-    return np.pad(x, missing, mode="edge") if any(after for _, after in missing) else x
+    rows, columns = (-length % multiple for length in x.shape[2:])
+    return F.pad(x, (0, columns, 0, rows), mode="replicate") if rows or columns else x
 
 
 def tiles(shape, tile_size, stride):
@@ -92,16 +90,12 @@ def tiles(shape, tile_size, stride):
     return [((r, c), (r_out, c_out)) for r, r_out in windows[0] for c, c_out in windows[1]]
 
 
-@torch.inference_mode()
-def _run(network, x):
-    """Logits of a padded image."""
-    device = next(network.parameters()).device
-    layout = memory_format(device, training=False)
-    x = to_device(np.ascontiguousarray(x)[np.newaxis], device, layout)
-    if device.type == "cpu":
-        return strip_logits(network, x)[0, 0].numpy()
-    with half_precision(device):
-        return network(x)[0, 0].float().cpu().numpy()
+def run(network, x):
+    """Logits of a padded image of shape (1, 1, n_rows, n_columns)."""
+    if x.device.type == "cpu":
+        return strip_logits(network, x)
+    with half_precision(x.device):
+        return network(x).float()
 
 
 def strip_logits(network, x, *, strip=STRIP):

@@ -213,8 +213,8 @@ def add_gradients(state, x, target, n_valid):
 
 def _add_part(state, x, target, n_valid):
     device = state.device
-    x = to_device(np.nan_to_num(x, nan=0.0), device, memory_format(device, training=True))
-    target = to_device(target, device)
+    x, target = (to_device(stack, device).unsqueeze(1) for stack in (x, target))
+    x = x.nan_to_num(0.0).to(memory_format=memory_format(device, training=True))
     with half_precision(device):
         logits = state.network(x)
     loss = void_aware_loss(logits.float(), target) / n_valid

@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+import torch
 from sklearn.base import MetaEstimatorMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,7 +13,7 @@ from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._delegation import predict_fraction
-from icecoreseg.segmentation._predict import labels_of_fraction
+from icecoreseg.segmentation._predict import threshold_fraction
 
 _SHIFT = 10
 """Low bits of a float32 fraction that the histogram drops: bins of 1/8192 of the value."""
@@ -123,7 +124,7 @@ class MassCalibratedSegmenter(MetaEstimatorMixin, StackClassifier):
         fraction = predict_fraction(self.segmenter, X)
 
         def label(slab):
-            return labels_of_fraction(slab, self.threshold_)
+            return threshold_fraction(torch.from_numpy(slab), self.threshold_).numpy()
 
         return map_slabs(label, fraction, dtype=np.uint8)
 
