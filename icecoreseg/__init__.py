@@ -16,6 +16,7 @@ _HOME = {
     "MaskDownsampler": "downsampling",
     "MicrostructureMetrics": "microstructure",
     "SpeckleFilter": "preprocessing",
+    "ThresholdLabeler": "labeling",
     "UNetSegmenter": "segmentation",
     "WeaklySupervisedSegmenter": "segmentation",
     "downsample_labels": "downsampling",

@@ -1,5 +1,6 @@
 """Labels without supervision, from grey levels alone."""
 
 from icecoreseg.labeling.gmm import GMMLabeler
+from icecoreseg.labeling.thresholds import ThresholdLabeler
 
-__all__ = ["GMMLabeler"]
+__all__ = ["GMMLabeler", "ThresholdLabeler"]

@@ -1,0 +1,8 @@
+"""Displays: pictures as objects that hold their data, in the manner of scikit-learn.
+
+matplotlib is imported when something is drawn, not before.
+"""
+
+from icecoreseg.display._segmentation import SegmentationDisplay, TrainingDisplay
+
+__all__ = ["SegmentationDisplay", "TrainingDisplay"]

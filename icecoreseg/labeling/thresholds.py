@@ -1,0 +1,167 @@
+"""Labels by a grey threshold: the classical company of the mixture."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+from skimage import filters
+
+from icecoreseg._base import StackClassifier
+from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._validation import (
+    check_choice,
+    check_grey_values,
+    check_outside,
+    check_stack,
+    inside_mask,
+)
+from icecoreseg.labels import AIR, ICE, OUTSIDE
+
+METHODS = {
+    "otsu": filters.threshold_otsu,
+    "triangle": filters.threshold_triangle,
+    "li": filters.threshold_li,
+    "yen": filters.threshold_yen,
+    "isodata": filters.threshold_isodata,
+    "minimum": filters.threshold_minimum,
+    "mean": filters.threshold_mean,
+}
+"""Global methods of scikit-image, by the name of their function."""
+
+
+class ThresholdLabeler(StackClassifier):
+    """Label ice and air by one grey threshold per slice.
+
+    Voxels above the threshold are ice. The threshold is found among the specimen's
+    voxels only, by a method of scikit-image or given by hand [1]_.
+
+    Parameters
+    ----------
+    method : {"otsu", "triangle", "li", "yen", "isodata", "minimum", "mean"} or float
+        How the threshold of a slice is found (``skimage.filters.threshold_<method>``),
+        or the threshold itself, in grey levels, for all slices.
+    outside : float or int
+        Value of the voxels outside the specimen; NaN always counts as outside.
+
+    Attributes
+    ----------
+    thresholds_ : array of shape (n_slices,)
+        Threshold of every slice of the fit; NaN for slices without voxels inside.
+    classes_ : array
+        ``[AIR, ICE]``.
+
+    Raises
+    ------
+    ValueError
+        If X is not a grey stack, or the method is not known.
+
+    Notes
+    -----
+    ``predict`` finds the thresholds of the slices that it is given. A slice of one single grey
+    level has no threshold of its own: it takes the median of those of the fit.
+
+    References
+    ----------
+    .. [1] Bagherzadeh et al. (2023), section III-B, doi:10.1109/TGRS.2023.3334867, for
+       thresholds on ice cores; Otsu (1979), doi:10.1109/TSMC.1979.4310076.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[[20, 25, 110, 120]]], dtype=np.uint8)
+    >>> ThresholdLabeler("otsu").fit_transform(X).ravel()
+    array([0, 0, 1, 1], dtype=uint8)
+    """
+
+    def __init__(self, method="otsu", *, outside=np.nan):
+        self.method = method
+        self.outside = outside
+
+    def fit(self, X, y=None):
+        """Find the threshold of every slice.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Grey stack, numpy or dask.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ThresholdLabeler
+            The estimator itself.
+        """
+        X = self._check(X)
+        planes = (plane for _, slab in iterate_slabs(X) for plane in slab)
+        self.thresholds_ = np.array([self._threshold(plane, np.nan) for plane in planes])
+        self.classes_ = np.array([AIR, ICE], dtype=np.uint8)
+        return self
+
+    def predict(self, X):
+        """Label every voxel.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Grey stack.
+
+        Returns
+        -------
+        array of the same shape, uint8
+            AIR, ICE, OUTSIDE.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        X = self._check(X)
+        known = self.thresholds_[~np.isnan(self.thresholds_)]
+        fallback = float(np.median(known)) if known.size else np.nan
+        return map_slabs(partial(self._label, fallback=fallback), X, dtype=np.uint8)
+
+    def transform(self, X):
+        """Labels, as ``predict``: this makes it a pipeline step."""
+        return self.predict(X)
+
+    def fit_transform(self, X, y=None):
+        """Fit to X, then label it."""
+        return self.fit(X).predict(X)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a stack stays an array, whatever tables the pipeline asks for."""
+        return self
+
+    def _check(self, X):
+        if isinstance(self.method, str):
+            check_choice(self.method, METHODS, name="method")
+        elif not np.isscalar(self.method) or not np.isfinite(self.method):
+            raise ValueError(f"method must be a name or a finite number, got {self.method!r}.")
+        X = check_stack(X)
+        check_outside(self.outside, X.dtype)
+        return X
+
+    def _label(self, slab, fallback):
+        labels = np.full(slab.shape, OUTSIDE, dtype=np.uint8)
+        inside = inside_mask(slab, self.outside)
+        for plane, mask, out in zip(slab, inside, labels, strict=True):
+            threshold = self._threshold(plane, fallback)
+            out[mask] = np.where(plane[mask] > threshold, np.uint8(ICE), np.uint8(AIR))
+        return labels
+
+    def _threshold(self, plane, fallback):
+        """Threshold of one slice; `fallback` where its voxels do not determine one."""
+        check_grey_values(plane, self.outside)
+        if not isinstance(self.method, str):
+            return float(self.method)
+        values = plane[inside_mask(plane, self.outside)]
+        if values.size == 0 or values.min() == values.max():
+            return fallback
+        try:
+            return float(METHODS[self.method](values))
+        except RuntimeError:  # threshold_minimum found no two peaks
+            warnings.warn(
+                f"method={self.method!r} finds no threshold in a slice (its histogram does not "
+                "have two peaks); the median threshold of the fit is used there.",
+                stacklevel=2,
+            )
+            return fallback
