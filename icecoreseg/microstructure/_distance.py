@@ -2,9 +2,9 @@
 
 The squared distance is a sum over the axes, so each axis takes its turn: the minimum over
 all k of g(x + k) + k^2. Since k^2 = 1 + 3 + ... + (2 k - 1), that minimum is built by
-steps to the next voxel that cost 1, 3, 5..., as many as the bound (Huang and Mitchell 1994,
-doi:10.1109/83.334991). All of it happens in bytes, in the cache, as long as the bound is at
-most 15 voxels.
+steps to the next voxel that cost 1, 3, 5..., as many as the bound (Huang and Mitchell
+1994, IEEE Trans. Pattern Anal. Mach. Intell. 16, 443-448). All of it happens in bytes, in
+the cache, as long as the bound is at most 15 voxels.
 """
 
 import numpy as np

@@ -42,8 +42,8 @@ def intercept_tensor(y, voxel_size_um, *, phase=ICE):
     References
     ----------
     Harrigan, T. P. and Mann, R. W. (1984), J. Mater. Sci. 19, 761-767,
-    doi:10.1007/BF00540446; anisotropy of polar firn: Hoerhold et al. (2009),
-    doi:10.1029/2009JF001410 (largest in the upper metres).
+    doi:10.1007/BF00540446. In polar firn the anisotropy is largest in the upper metres
+    (Hoerhold et al. 2009, J. Glaciol. 55, 625-630).
 
     Examples
     --------

@@ -104,7 +104,7 @@ def correlation_length(y, voxel_size_um, *, kind="exponential", axis=None, max_l
     References
     ----------
     Debye, Anderson and Brumberger (1957), doi:10.1063/1.1722830; Maetzler, C. (2002),
-    doi:10.3189/172756502781831287; Krol, Q. and Loewe, H. (2016), doi:10.1017/jog.2016.22.
+    doi:10.3189/172756502781831287; Krol, Q. and Loewe, H. (2016), doi:10.5194/tc-10-2847-2016.
 
     Examples
     --------
