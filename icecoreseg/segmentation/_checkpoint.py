@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+from icecoreseg.segmentation._distributed import rank, total
 from icecoreseg.segmentation._model_file import read_model, write_model
 
 KIND = "training checkpoint"
@@ -57,10 +58,13 @@ class Checkpoint:
 
     def batch_done(self, state):
         """Save now and then, and stop if the system asked for it."""
+        if self.path is None:
+            return
         late = time.monotonic() - self._saved_at > SAVE_EVERY_S
-        if self.path is not None and (late or self._stop):
+        stop = total(float(self._stop), state.device) > 0  # all processes, or none
+        if late or stop:
             self.save(state)
-        if self._stop:
+        if stop:
             raise SystemExit(128 + signal.SIGTERM)
 
     def epoch_done(self, state):
@@ -69,7 +73,10 @@ class Checkpoint:
             self.save(state)
 
     def save(self, state):
-        """Write the state to the file, atomically."""
+        """Write the state to the file, atomically; of several processes the first does."""
+        self._saved_at = time.monotonic()
+        if rank() != 0:
+            return
         card = {
             "identity": self.identity,
             "seed": self._seed,
@@ -81,7 +88,6 @@ class Checkpoint:
             "scaler": state.scaler.state_dict(),
         }
         write_model(self.path, state_tensors(state), card, kind=KIND, version=VERSION)
-        self._saved_at = time.monotonic()
 
     def _read(self):
         tensors, card = read_model(self.path, kind=KIND, version=VERSION)

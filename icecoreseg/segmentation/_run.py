@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 
 from icecoreseg._slabs import iterate_slabs
 from icecoreseg.segmentation._checkpoint import Checkpoint
-from icecoreseg.segmentation._device import choose_device
+from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import WIDTHS, UNet, initialise
 from icecoreseg.segmentation._predict import validation_scores
 from icecoreseg.segmentation._sampling import PatchSampler
@@ -30,20 +30,21 @@ class TrainingRun:
         Those of `UNetSegmenter`.
     X, y, validation_data
         As in `UNetSegmenter.fit`.
+    device : torch.device
     start : UNetSegmenter, optional
         Fitted segmenter whose network and grey scale are trained further.
     """
 
-    def __init__(self, parameters, X, y, validation_data, *, start=None):
+    def __init__(self, parameters, X, y, validation_data, *, device, start=None):
         self.parameters = parameters
-        device, outside = choose_device(parameters["device"]), parameters["outside"]
+        outside = parameters["outside"]
         Xs, ys = check_cores(X, y, outside=outside)
         self.validation = _check_validation(validation_data, outside)
         found = survey(Xs, ys, outside=outside, grey=start and start.grey_scale_)
         self.grey = found.grey
         self.checkpoint = Checkpoint(parameters["checkpoint"], self._identity(Xs, found))
         draw = check_random_state(parameters["random_state"]).randint
-        seed = self.checkpoint.begin(lambda: int(draw(2**31 - 1)))
+        seed = self.checkpoint.begin(lambda: agree_on(int(draw(2**31 - 1)), device))
         if start is None:
             network = initialise(build(parameters), seed=seed, ice_share=found.ice_share)
         else:
@@ -54,9 +55,10 @@ class TrainingRun:
             ys,
             found,
             patch_size=parameters["patch_size"],
-            batch_size=parameters["batch_size"],
+            batch_size=parameters["batch_size"] * n_processes(),
             n_batches=self.schedule.n_batches,
             seed=seed,
+            share=(rank(), n_processes()),
         )
         self.state = new_state(network, device)
         self.checkpoint.restore(self.state)
@@ -78,8 +80,8 @@ class TrainingRun:
         n_batches = parameters["batches_per_epoch"]
         if n_batches is None:
             n_voxels = sum(int(counts.sum()) for counts in found.n_valid)
-            once = n_voxels / parameters["patch_size"] ** 2 / parameters["batch_size"]
-            n_batches = max(MIN_BATCHES, round(once))
+            batch_voxels = parameters["patch_size"] ** 2 * parameters["batch_size"] * n_processes()
+            n_batches = max(MIN_BATCHES, round(n_voxels / batch_voxels))
         return Schedule(
             parameters["max_epochs"],
             n_batches,

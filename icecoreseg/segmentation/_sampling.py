@@ -1,8 +1,8 @@
 """Random patches from cores of any size, in memory or not.
 
 An epoch is planned first (which slices, in which order) and drawn then, batch by batch.
-Both depend on nothing but (seed, epoch, batch), so a run that was stopped can go on in
-the middle of an epoch as if nothing had happened.
+Both depend on nothing but the seed and the place in the epoch, so a run that was stopped
+can go on in the middle of an epoch as if nothing had happened.
 """
 
 import threading
@@ -41,11 +41,13 @@ class PatchSampler:
         Patches per batch, batches per epoch.
     seed : int
         Seed of all draws.
+    share : (int, int)
+        Of so many processes that share every batch, the one that this sampler serves.
     """
 
-    def __init__(self, Xs, ys, found, *, patch_size, batch_size, n_batches, seed):
+    def __init__(self, Xs, ys, found, *, patch_size, batch_size, n_batches, seed, share=(0, 1)):
         self.found, self.patch_size, self.seed = found, patch_size, seed
-        self.batch_size, self.n_batches = batch_size, n_batches
+        self.batch_size, self.n_batches, self.share = batch_size, n_batches, share
         self._slabs = _SlabCache(Xs, ys, CACHE_VOXELS)
         weights = np.concatenate(found.n_valid).astype(float)
         self._weights = weights / weights.sum()
@@ -66,17 +68,19 @@ class PatchSampler:
             Whether threads draw the next batches while the caller works on this one.
         """
         plan = self._plan(np.random.default_rng([self.seed, epoch]))
+        rank, n_ranks = self.share
 
         def draw(batch):
-            picks = plan[batch * self.batch_size : (batch + 1) * self.batch_size]
-            return self._draw(np.random.default_rng([self.seed, epoch, batch]), picks)
+            first, stop = batch * self.batch_size, (batch + 1) * self.batch_size
+            patches = [self._draw(epoch, i, plan[i]) for i in range(first + rank, stop, n_ranks)]
+            return tuple(np.stack(stack) for stack in zip(*patches, strict=True))
 
         return in_order(draw, range(start, self.n_batches), n_ahead=N_AHEAD if ahead else 0)
 
-    def _draw(self, rng, picks):
-        patches = [self._patch(rng, *self._slices[pick]) for pick in picks]
-        x, target = (np.stack(stack) for stack in zip(*patches, strict=True))
-        return augment(rng, x, target)
+    def _draw(self, epoch, i, pick):
+        """Patch i of an epoch; it depends on nothing but the seed and these numbers."""
+        rng = np.random.default_rng([self.seed, epoch, i])
+        return augment(rng, *self._patch(rng, *self._slices[pick]))
 
     def _plan(self, rng):
         """Slices of an epoch, ordered so that each slab of a lazy stack is read once."""

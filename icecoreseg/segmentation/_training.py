@@ -1,11 +1,12 @@
 """The training loop: epochs of batches, each a short function, and a list of dicts.
 
-Everything an epoch does follows from (seed, epoch, batch), so that a run can be stopped
-anywhere and resumed to the same weights.
+Everything an epoch does follows from the seed and the place in the epoch, so that a run
+can be stopped anywhere and resumed to the same weights.
 """
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,7 @@ from icecoreseg.segmentation._device import (
     memory_format,
     to_device,
 )
+from icecoreseg.segmentation._distributed import n_processes, share, total
 
 MAX_GRADIENT_NORM = 1.0
 """Gradients are cut to this length: without it the published network's loss jumps."""
@@ -34,6 +36,8 @@ class TrainingState:
     Attributes
     ----------
     network : torch.nn.Module
+    forward : callable
+        The network, or its wrapper where several processes train together.
     optimizer : torch.optim.Optimizer
     scaler : torch.amp.GradScaler
     epoch, batch : int
@@ -49,6 +53,7 @@ class TrainingState:
     """
 
     network: torch.nn.Module
+    forward: Callable
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     epoch: int = 0
@@ -101,7 +106,7 @@ def new_state(network, device):
     """Put the network on its device and give it an optimiser."""
     network = network.to(device, memory_format=memory_format(device, training=True)).train()
     optimizer = torch.optim.Adam(network.parameters(), fused=device.type == "cuda")
-    return TrainingState(network, optimizer, loss_scaler(device))
+    return TrainingState(network, share(network, device), optimizer, loss_scaler(device))
 
 
 def fit_loop(state, sampler, schedule, *, checkpoint, validate=None, verbose=0):
@@ -178,8 +183,8 @@ def train_step(state, x, target, learning_rate):
     learning_rate : float
     """
     state.optimizer.param_groups[0]["lr"] = learning_rate
-    n_valid = max(1, np.count_nonzero(~np.isnan(target)))
-    loss = add_gradients(state, x, target, n_valid)
+    n_valid = max(1, total(np.count_nonzero(~np.isnan(target)), state.device))
+    loss = total(add_gradients(state, x, target, n_valid), state.device)
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT_NORM)
     lost = not (state.scaler.is_enabled() or torch.isfinite(norm))
@@ -205,8 +210,8 @@ def add_gradients(state, x, target, n_valid):
             pairs = zip(np.array_split(x, parts), np.array_split(target, parts), strict=True)
             return sum(_add_part(state, *pair, n_valid) for pair in pairs)
         except torch.cuda.OutOfMemoryError:
-            if parts >= len(x):
-                raise
+            if parts >= len(x) or n_processes() > 1:
+                raise  # processes that share a batch must stay in step
             state.parts = 2 * parts
             torch.cuda.empty_cache()
 
@@ -216,9 +221,9 @@ def _add_part(state, x, target, n_valid):
     x, target = (to_device(stack, device).unsqueeze(1) for stack in (x, target))
     x = x.nan_to_num(0.0).to(memory_format=memory_format(device, training=True))
     with half_precision(device):
-        logits = state.network(x)
+        logits = state.forward(x)
     loss = void_aware_loss(logits.float(), target) / n_valid
-    state.scaler.scale(loss).backward()
+    state.scaler.scale(loss * n_processes()).backward()  # gradients are averaged, not summed
     return loss.item()
 
 
@@ -257,11 +262,11 @@ def learning_rate_at(step, n_steps, peak):
 
 def finish_epoch(state):
     """Write the epoch down and go to the next."""
-    total, weight, seconds = state.sums
+    loss, weight, seconds = state.sums
     state.history.append(
         {
             "epoch": state.epoch + 1,
-            "train_loss": total / weight,
+            "train_loss": loss / weight,
             "learning_rate": state.optimizer.param_groups[0]["lr"],
             "seconds": seconds,
         }

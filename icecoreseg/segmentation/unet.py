@@ -19,6 +19,7 @@ from icecoreseg._validation import (
 )
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._device import choose_device
+from icecoreseg.segmentation._distributed import own_device, process_group
 from icecoreseg.segmentation._model_file import (
     load_tensors,
     read_model,
@@ -57,7 +58,8 @@ class UNetSegmenter(StackClassifier):
     learning_rate : float
         Highest learning rate of the schedule (warm-up, then cosine).
     batch_size, patch_size : int
-        Patches per step of the optimiser and their edge in pixels.
+        Patches per step of the optimiser and their edge in pixels. Of processes started by
+        ``torchrun`` each takes `batch_size` patches per step.
     batches_per_epoch : int or None
         None for as many as cover the training voxels once, but at least 100: on few
         slices it is steps that count.
@@ -183,12 +185,14 @@ class UNetSegmenter(StackClassifier):
         """
         self._check_parameters()
         start = self if self.warm_start and hasattr(self, "module_") else None
-        run = TrainingRun(self.get_params(), X, y, validation_data, start=start)
-        try:
-            run.train()
-        finally:
-            if run.state.epoch > 0:
-                self._keep(run)
+        device = own_device(choose_device(self.device))
+        with process_group(device):
+            run = TrainingRun(self.get_params(), X, y, validation_data, device=device, start=start)
+            try:
+                run.train()
+            finally:
+                if run.state.epoch > 0:
+                    self._keep(run)
         return self
 
     def _keep(self, run):
