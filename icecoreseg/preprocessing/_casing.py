@@ -1,0 +1,143 @@
+"""Find the casing: a thin bright circle around everything, of even brightness.
+
+A casing differs from the rim of a specimen in being alike all round: go along a circle
+within its wall, and even the darkest tenth of the pixels is bright; a little further
+in, in the gap, much is dark, or at least as dark as ice.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+N_RAYS = 360
+_STEP = 0.5
+_DARKEST = 0.1
+_DARK = 0.3
+_THICKEST = 0.2
+_LEAST_VIEW = 0.05
+_FLAT = 0.02
+
+
+class Casing(NamedTuple):
+    """A circle in pixel coordinates, and what its wall adds to the pixels inside by blur.
+
+    Attributes
+    ----------
+    row, column : float
+        The centre.
+    inner : float
+        Radius of the inner wall, at half of its height.
+    blur_radii, blur : arrays of shape (n,)
+        Increasing radii up to the wall, and what its blur adds there.
+    """
+
+    row: float
+    column: float
+    inner: float
+    blur_radii: np.ndarray
+    blur: np.ndarray
+
+    def distance(self, rows, columns):
+        """From the centre."""
+        return np.hypot(rows - self.row, columns - self.column)
+
+
+def find_casing(image):
+    """The casing in a reduced slice, or None.
+
+    Parameters
+    ----------
+    image : float32 array of shape (n_rows, n_columns)
+        On the scale of air 0 and ice 1.
+    """
+    smooth = ndimage.uniform_filter(image, 3)
+    for level in (1.4, 0.5):  # a wall brighter than ice; whatever is outermost
+        circle = _outermost_circle(smooth, level)
+        if circle is not None:
+            casing = _wall(image, *circle, 0.8 * level)
+            if casing is not None:
+                return casing
+    return None
+
+
+def polar(image, row, column, radii, angles):
+    """Image values at ``row + radii * sin(angles)``, ..., NaN beyond the picture."""
+    rows = row + np.sin(angles)[:, np.newaxis] * radii
+    columns = column + np.cos(angles)[:, np.newaxis] * radii
+    return ndimage.map_coordinates(image, [rows, columns], order=1, cval=np.nan)
+
+
+def _outermost_circle(image, level):
+    """Circle through the outermost pixels above a level, robustly; None where they show none."""
+    centre = (np.array(image.shape) - 1) / 2
+    reach = np.hypot(*centre)
+    radii = np.arange(0, reach, max(_STEP, reach / 400))
+    angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
+    above = np.nan_to_num(polar(image, *centre, radii, angles), nan=-1.0) > level
+    last = above.shape[1] - 1 - above[:, ::-1].argmax(axis=1)
+    found = above.any(axis=1)
+    points = centre + radii[last, None] * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    in_view = ((points > 1.5) & (points < np.array(image.shape) - 2.5)).all(axis=1)
+    points = points[found & in_view]
+    for _ in range(8):
+        if len(points) < _LEAST_VIEW * N_RAYS:
+            return None
+        row, column, radius = _fit_circle(points)
+        misfit = np.abs(np.hypot(points[:, 0] - row, points[:, 1] - column) - radius)
+        near = misfit <= max(1.0, 2.5 * np.median(misfit))
+        if near.all():
+            break
+        points = points[near]
+    return (row, column, radius) if radius < 20 * max(image.shape) else None
+
+
+def _fit_circle(points):
+    """Least-squares circle (Kasa): its equation is linear in centre and offset."""
+    middle = points.mean(axis=0)
+    local = points - middle
+    system = np.column_stack([2 * local, np.ones(len(local))])
+    (row, column, offset), *_ = np.linalg.lstsq(system, (local**2).sum(axis=1), rcond=None)
+    return row + middle[0], column + middle[1], float(np.sqrt(offset + row**2 + column**2))
+
+
+def _wall(image, row, column, radius, least):
+    """The casing whose outer wall is near a circle, or None if there is no wall there."""
+    inward = np.arange(min(radius * 1.05, radius + 10), (1 - 2 * _THICKEST) * radius, -_STEP)
+    n_rays = 2 * N_RAYS
+    angles = np.linspace(0, 2 * np.pi, n_rays, endpoint=False)
+    values = polar(image, row, column, inward, angles)
+    darkest, dark, middle, n_seen = _quantiles(values, (_DARKEST, _DARK, 0.5))
+    seen = n_seen >= _LEAST_VIEW * n_rays
+    if seen.sum() < 8:
+        return None
+    inward, darkest, dark, middle = inward[seen], darkest[seen], dark[seen], middle[seen]
+    outer = int(np.argmax(darkest >= 0.5 * darkest.max()))
+    fallen = dark[outer:] < 0.6 * np.maximum.accumulate(dark[outer:])
+    if not fallen.any():
+        return None  # bright all the way in: the specimen itself
+    half = outer + max(1, int(fallen.argmax()))
+    crest = outer + int(darkest[outer:half].argmax())
+    even = darkest[crest] >= max(least, 0.5 * middle[crest])
+    if not even or inward[outer] - inward[half] > _THICKEST * radius:
+        return None
+    foot = _foot(darkest, half)
+    blur = darkest[crest : foot + 1] - darkest[foot]
+    wall = crest + int((blur < 0.5 * blur[0]).argmax())
+    radii = inward[crest : foot + 1]
+    return Casing(row, column, float(inward[wall] + _STEP / 2), radii[::-1], blur[::-1])
+
+
+def _quantiles(values, shares):
+    """Quantiles along the rays of what is in the picture, and how many rays are."""
+    ranked = np.sort(values, axis=0)  # NaN comes last
+    n_seen = np.isfinite(values).sum(axis=0)
+    places = [(share * np.maximum(n_seen - 1, 0)).astype(np.intp) for share in shares]
+    return *(np.take_along_axis(ranked, p[np.newaxis], axis=0)[0] for p in places), n_seen
+
+
+def _foot(profile, start):
+    """Where a falling profile levels out: the end of the wall's blur."""
+    steps = np.diff(profile[start:])
+    flat = steps > -_FLAT * profile[:start].max()
+    return start + (int(flat.argmax()) if flat.any() else steps.size)

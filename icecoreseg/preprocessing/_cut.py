@@ -1,0 +1,83 @@
+"""Write an outside value around an outline, row by row."""
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from icecoreseg.preprocessing._outline import ANGLES
+
+_FINER = 4
+
+
+def corners(outline, margin):
+    """Corners (row, column) of the closed polygon of an outline, `margin` pixels inside it.
+
+    Parameters
+    ----------
+    outline : array of shape (2 + n_angles,)
+        Row and column of the centre, and radii.
+    margin : float
+
+    Returns
+    -------
+    array of shape (4 * n_angles, 2)
+        Between the angles the outline runs as a periodic cubic spline.
+    """
+    turn = np.append(ANGLES, 2 * np.pi)
+    radii = CubicSpline(turn, np.append(outline[2:], outline[2]), bc_type="periodic")
+    angles = np.linspace(0, 2 * np.pi, _FINER * ANGLES.size, endpoint=False)
+    arms = np.maximum(radii(angles) - margin, 0)
+    return np.stack(
+        [outline[0] + arms * np.sin(angles), outline[1] + arms * np.cos(angles)], axis=1
+    )
+
+
+def row_runs(polygon, shape):
+    """Runs of pixels whose centres lie inside a polygon.
+
+    Parameters
+    ----------
+    polygon : array of shape (n_corners, 2)
+        Row and column of the corners, in order.
+    shape : tuple
+        Rows and columns of the picture.
+
+    Returns
+    -------
+    rows, starts, stops : arrays of shape (n_runs,)
+        ``image[row, start:stop]`` is inside; runs are sorted by row and column.
+
+    Examples
+    --------
+    >>> square = np.array([[0.5, 0.5], [0.5, 3.5], [2.5, 3.5], [2.5, 0.5]])
+    >>> [part.tolist() for part in row_runs(square, (4, 4))]
+    [[1, 2], [1, 1], [4, 4]]
+    """
+    from_corner, to_corner = polygon, np.roll(polygon, -1, axis=0)
+    upper = np.minimum(from_corner[:, 0], to_corner[:, 0])
+    lower = np.maximum(from_corner[:, 0], to_corner[:, 0])
+    first = np.clip(np.ceil(upper), 0, shape[0]).astype(np.intp)
+    n_crossed = np.clip(np.ceil(lower), 0, shape[0]).astype(np.intp) - first
+    edge = np.repeat(np.arange(len(polygon)), n_crossed)
+    rows = np.arange(edge.size) - np.repeat(np.cumsum(n_crossed) - n_crossed, n_crossed)
+    rows += first[edge]
+    (y0, x0), (y1, x1) = from_corner[edge].T, to_corner[edge].T
+    columns = x0 + (rows - y0) * (x1 - x0) / (y1 - y0)
+    order = np.lexsort((columns, rows))
+    rows, columns = rows[order], np.clip(np.ceil(columns[order]), 0, shape[1]).astype(np.intp)
+    return rows[::2], columns[::2], columns[1::2]
+
+
+def mask_within(outline, shape, margin=0.0):
+    """Boolean mask of one slice, True inside an outline; all False for an outline of NaN.
+
+    Examples
+    --------
+    >>> disc = np.append([9.5, 9.5], np.full(ANGLES.size, 8.0))
+    >>> mask_within(disc, (20, 20)).sum()  # pi 8^2 = 201
+    np.int64(208)
+    """
+    mask = np.zeros(shape, dtype=bool)
+    if np.isfinite(outline[0]):
+        for row, start, stop in zip(*row_runs(corners(outline, margin), shape), strict=True):
+            mask[row, start:stop] = True
+    return mask

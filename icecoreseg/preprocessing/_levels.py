@@ -1,0 +1,57 @@
+"""The grey levels of air and ice in a scan, from its histogram."""
+
+import numpy as np
+from skimage.filters import threshold_otsu
+
+_LEAST_SEPARATION = 3.1
+"""Gap between two classes, in standard deviations within them; one Gaussian has 2.65."""
+
+_MOST_CASING = 0.15
+"""Share of a picture that may be casing; a brighter class this small is suspected."""
+
+
+def grey_levels(values):
+    """Grey levels of air and ice: medians of the two classes of Otsu's threshold.
+
+    Where little air is in the picture, Otsu's threshold may part the casing from ice;
+    then the dark class is parted once more.
+
+    Parameters
+    ----------
+    values : array of shape (n_values,)
+        Grey values from many slices of a scan.
+
+    Returns
+    -------
+    tuple (air, ice) of float, or None
+        None where the values have one level only.
+
+    Examples
+    --------
+    >>> grey_levels(np.array([20, 21, 22, 114, 115, 116]))
+    (21.0, 115.0)
+    >>> random = np.random.default_rng(0)
+    >>> print(grey_levels(random.normal(22, 9, 5000)))
+    None
+    >>> ice_in_casing = random.normal(np.repeat([22, 112, 190], [40, 860, 100]), 5)
+    >>> np.round(grey_levels(ice_in_casing), -1)
+    array([ 20., 110.])
+    """
+    values = values[np.isfinite(values)].astype(np.float64)
+    parts = _two_classes(values)
+    if parts is None:
+        return None
+    dark, bright = parts
+    if bright.size <= _MOST_CASING * values.size:
+        parts = _two_classes(dark) or parts
+    return tuple(float(np.median(part)) for part in parts)
+
+
+def _two_classes(values):
+    """Values below and above Otsu's threshold, or None if that parts nothing."""
+    if values.size == 0 or values.min() == values.max():
+        return None
+    above = values > threshold_otsu(values)
+    dark, bright = values[~above], values[above]
+    within = np.sqrt((dark.var() * dark.size + bright.var() * bright.size) / values.size)
+    return (dark, bright) if bright.mean() - dark.mean() >= _LEAST_SEPARATION * within else None

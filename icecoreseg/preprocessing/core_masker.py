@@ -1,0 +1,310 @@
+"""Find the specimen inside its casing, and mark everything else as outside."""
+
+import warnings
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from icecoreseg._base import StackTransformer
+from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
+from icecoreseg.preprocessing._cut import mask_within
+from icecoreseg.preprocessing._levels import grey_levels
+from icecoreseg.preprocessing._outline import N_ANGLES, find_outline
+from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
+from icecoreseg.preprocessing._steady import HALO, steady
+
+_FIT_SLICES = 64
+_FIT_VALUES = 2**15  # of each slice
+
+
+def core_mask(X, *, margin=0.0):
+    """Where the specimen is: inside the casing, its pores included.
+
+    Parameters
+    ----------
+    X : array of shape (n_slices, n_rows, n_columns)
+        Grey stack; NaN counts as outside.
+    margin : float
+        Pixels by which the outline is drawn inwards (outwards if negative).
+
+    Returns
+    -------
+    bool array of shape (n_slices, n_rows, n_columns)
+        numpy in -> numpy out; dask in -> dask out.
+
+    See Also
+    --------
+    CoreMasker : The same as a step of a pipeline, and how it works.
+
+    Examples
+    --------
+    >>> from icecoreseg.datasets import make_ice_core
+    >>> core = make_ice_core("firn", n_slices=6, n_columns=96, random_state=0)
+    >>> mask = core_mask(core.low)
+    >>> bool((mask & core.mask_low).sum() > 0.98 * (mask | core.mask_low).sum())
+    True
+    """
+    masker = CoreMasker(margin=margin).fit(X)
+    return masker._apply(X, _masks, bool)
+
+
+class CoreMasker(StackTransformer):
+    """Mark everything but the specimen as outside: casing, air gap and surroundings.
+
+    In every slice, at reduced size, a casing is sought: a thin circle around everything
+    that is bright all round. Within it, the outline of the specimen is the closed line
+    that holds most ice for least air [1]_, an ellipse with deviations: it spans the pores
+    of snow, and follows breaks that are much wider than pores. No casing need be
+    there, nor a gap. Outlines of five neighbouring slices are combined, and a slice
+    that stands alone takes the outline of its neighbours. Slices without ice are all
+    outside.
+
+    Parameters
+    ----------
+    outside : float or int
+        What is written outside the specimen. NaN makes integer stacks float32; an
+        integer keeps their dtype, and specimen voxels that have this very value
+        move by one grey level.
+    margin : float
+        Pixels of the given scan by which the outline is drawn inwards.
+
+    Attributes
+    ----------
+    air_, ice_ : float
+        Grey levels of air and ice in the scan that was fitted; NaN where it shows one
+        level only. They tell ice from air in other scans of the same scanner.
+    report_ : dict of arrays of shape (n,)
+        What `report` says of up to 64 slices, evenly spread over the fitted stack.
+
+    Notes
+    -----
+    ``transform`` looks for the outlines of the stack that it is given. So blocks of a
+    stack give what the whole stack gives, except for the two slices next to a cut.
+    A dask array keeps its chunks, and sees across their borders.
+
+    References
+    ----------
+    .. [1] Chan and Vese (2001), Active contours without edges, IEEE Trans. Image
+       Process. 10, doi 10.1109/83.902291 (here with a mean of 0 outside).
+
+    Examples
+    --------
+    >>> from icecoreseg.datasets import make_ice_core
+    >>> core = make_ice_core("ice", n_slices=6, n_columns=96, random_state=0)
+    >>> masker = CoreMasker().fit(core.low)
+    >>> X = masker.transform(core.low)
+    >>> outside = ~core.mask_low
+    >>> bool((np.isnan(X) == outside).mean() > 0.99), X.dtype
+    (True, dtype('float32'))
+    >>> (masker.report_["radius"] / np.sqrt(core.mask_low[0].sum() / np.pi)).round(2)
+    array([1., 1., 1., 1., 1., 1.])
+    """
+
+    def __init__(self, *, outside=np.nan, margin=0.0):
+        self.outside = outside
+        self.margin = margin
+
+    def fit(self, X, y=None):
+        """Learn the grey levels of air and ice.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Raw scan. Up to 64 slices of it are looked at.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        CoreMasker
+        """
+        X = check_stack(X)
+        self._check_parameters(X)
+        numbers = np.unique(np.linspace(0, X.shape[0] - 1, _FIT_SLICES).round().astype(np.intp))
+        stride = max(1, round((X.shape[1] * X.shape[2] / _FIT_VALUES) ** 0.5))
+        slices = [np.asarray(X[number]) for number in numbers.tolist()]
+        for pixels in slices:
+            check_grey_values(pixels, self.outside)
+        values = np.concatenate([pixels[::stride, ::stride].ravel() for pixels in slices])
+        levels = grey_levels(values)
+        if levels is None:
+            warnings.warn(
+                "X shows one grey level only; nothing is told from the specimen.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.air_, self.ice_ = (np.nan, np.nan) if levels is None else levels
+        outlines = np.stack([self._find(pixels) for pixels in slices])
+        self.report_ = _table(numbers, outlines, np.zeros(len(numbers), dtype=bool))
+        return self
+
+    def transform(self, X):
+        """Write the outside value around the specimen.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            A scan of the same scanner as the one fitted.
+
+        Returns
+        -------
+        array of shape (n_slices, n_rows, n_columns)
+            float32 for integer X and ``outside=np.nan``, else the dtype of X. dask in ->
+            dask out.
+
+        Warns
+        -----
+        UserWarning
+            Naming the slices whose outline differs abruptly from its neighbours'.
+        """
+        check_is_fitted(self)
+        X = check_stack(X)
+        self._check_parameters(X)
+        keeps = X.dtype.kind == "f" or not np.isnan(self.outside)
+        dtype = X.dtype if keeps else np.dtype(np.float32)
+        return self._apply(X, _cut, dtype)
+
+    def report(self, X):
+        """What is found in each slice of a stack.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+
+        Returns
+        -------
+        dict of arrays of shape (n_slices,)
+            ``slice``, ``centre_row``, ``centre_column``, ``radius`` (of the disc of equal
+            area), ``area`` (pixels, without margin; what a picture's edge cuts off
+            counts in) and ``borrowed`` (whether the outline is the neighbours').
+            A table for ``pandas.DataFrame``. NaN, and area 0, where there is no ice.
+        """
+        check_is_fitted(self)
+        X = check_stack(X)
+        found = [self._find(pixels) for _, slab in iterate_slabs(X) for pixels in slab]
+        outlines, borrowed, _ = steady(np.stack(found), reduction_factor(X.shape[1:]))
+        return _table(np.arange(X.shape[0]), outlines, borrowed)
+
+    def _check_parameters(self, X):
+        check_outside(self.outside, X.dtype)
+        if not isinstance(self.margin, Real) or not np.isfinite(self.margin):
+            raise ValueError(f"margin must be a finite number of pixels, got {self.margin!r}.")
+
+    def _find(self, pixels):
+        """Outline of one slice in its own pixels, (2 + N_ANGLES,) float32."""
+        if np.isnan(self.ice_):
+            return _everything(pixels.shape)
+        factor = reduction_factor(pixels.shape)
+        outline = find_outline(occupancy(pixels, factor, (self.air_, self.ice_)))
+        centre = (np.array(outline[:2]) + 0.5) * factor - 0.5
+        return np.concatenate([centre, outline.radii * factor]).astype(np.float32)
+
+    def _apply(self, X, function, dtype):
+        """Map ``function(slab, outlines, outside, margin, dtype)`` over a stack."""
+        shape = X.shape[1:]
+        found = map_slabs(
+            lambda slab: np.stack([self._find(pixels) for pixels in slab])[:, np.newaxis],
+            X,
+            dtype=np.float32,
+            tail=(1, 2 + N_ANGLES),
+        )
+        numbers = np.arange(X.shape[0]).reshape(-1, 1, 1)
+        outlines = map_slabs(
+            lambda found, numbers: _steady_slab(found, numbers, reduction_factor(shape)),
+            found,
+            numbers,
+            dtype=np.float32,
+            halo=HALO,
+        )
+        options = {"outside": self.outside, "margin": self.margin, "dtype": dtype}
+        if not is_lazy(X):
+            return _fill(function, X, outlines, options)
+        return _fill_lazily(function, X, outlines, options)
+
+
+def _everything(shape):
+    """An outline around a whole picture."""
+    middle = [(edge - 1) / 2 for edge in shape]
+    return np.array(middle + [float(sum(shape))] * N_ANGLES, dtype=np.float32)
+
+
+def _steady_slab(found, numbers, factor):
+    """`steady` for a slab of shape (n, 1, 2 + n_angles), with warnings that name slices."""
+    outlines, borrowed, changed = steady(found[:, 0], factor)
+    numbers = numbers.ravel()
+    if borrowed.any():
+        warnings.warn(
+            f"The outline of slices {numbers[borrowed].tolist()} departs from its neighbours'; "
+            "theirs is taken.",
+            UserWarning,
+            stacklevel=2,
+        )
+    if changed.any():
+        warnings.warn(
+            f"The outline changes abruptly at slices {numbers[changed].tolist()}.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return outlines[:, np.newaxis]
+
+
+def _table(numbers, outlines, borrowed):
+    radius = np.sqrt((outlines[:, 2:].astype(np.float64) ** 2).mean(axis=1))
+    return {
+        "slice": numbers,
+        "centre_row": outlines[:, 0].astype(np.float64),
+        "centre_column": outlines[:, 1].astype(np.float64),
+        "radius": radius,
+        "area": np.nan_to_num(np.pi * radius**2),
+        "borrowed": borrowed,
+    }
+
+
+def _masks(slab, outlines, *, outside, margin, dtype):
+    masks = [mask_within(line, slab.shape[1:], margin) for line in outlines[:, 0]]
+    return np.stack(masks) & ~np.isnan(slab) if slab.dtype.kind == "f" else np.stack(masks)
+
+
+def _cut(slab, outlines, *, outside, margin, dtype):
+    """The slab with the outside value around the outlines."""
+    check_grey_values(slab, outside)
+    result = slab.astype(dtype)
+    for pixels, line in zip(result, outlines[:, 0], strict=True):
+        mask = mask_within(line, pixels.shape, margin)
+        if not np.isnan(outside):
+            pixels[mask & (pixels == outside)] = _next_level(outside, dtype)
+        np.copyto(pixels, dtype.type(outside), where=~mask)
+    return result
+
+
+def _next_level(outside, dtype):
+    """The grey level nearest to the outside value: the one above, if there is one."""
+    if dtype.kind == "f":
+        return np.nextafter(dtype.type(outside), dtype.type(np.inf))
+    return outside + 1 if outside < np.iinfo(dtype).max else outside - 1
+
+
+def _fill(function, X, outlines, options):
+    result = np.empty(X.shape, dtype=options["dtype"])
+    for number in range(X.shape[0]):
+        part = slice(number, number + 1)
+        result[part] = function(X[part], outlines[part], **options)
+    return result
+
+
+def _fill_lazily(function, X, outlines, options):
+    import dask.array as da
+
+    return da.blockwise(
+        lambda slab, outlines: function(slab, outlines, **options),
+        "zyx",
+        X.rechunk({1: -1, 2: -1}),
+        "zyx",
+        outlines,
+        "zok",
+        dtype=options["dtype"],
+        concatenate=True,
+        meta=np.empty((0, 0, 0), dtype=options["dtype"]),
+    )
