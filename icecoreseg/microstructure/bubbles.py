@@ -162,11 +162,11 @@ def bubble_number_density(
     True
     """
     check_choice(per, ("specimen_cm3", "ice_cm3", "gram"), name="per")
-    table = as_columns(
-        bubble_table(y, voxel_size_um, min_voxels=min_voxels, connectivity=connectivity)
-    )
+    check_positive_int(min_voxels, name="min_voxels")
+    clusters = find_clusters(y, phase=AIR, connectivity=connectivity)
+    whole = np.flatnonzero((clusters.sizes >= min_voxels) & ~clusters.touches_edge)
+    number = edge_weights(clusters, whole).sum()
     ice, inside = slice_amounts(y).sum(axis=0) * np.prod(check_voxel_size(voxel_size_um)) * 1e-12
-    number = table["edge_weight"].sum()
     if inside and number / inside > BUBBLES_LIMIT_CM3:
         warnings.warn(
             f"{number / inside:.0f} bubbles per cubic centimetre are more than "

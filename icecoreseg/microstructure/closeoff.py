@@ -3,8 +3,9 @@
 import numpy as np
 
 from icecoreseg._ice import as_labels, check_measured, ice_density
-from icecoreseg._validation import check_choice, check_voxel_size
+from icecoreseg._validation import check_choice
 from icecoreseg.labels import AIR, ICE, OUTSIDE
+from icecoreseg.microstructure.thickness import check_cubic
 
 
 def close_off_density(temperature_c, *, ice_density_kg_m3=917.0):
@@ -78,8 +79,8 @@ def effective_diffusivity(y, voxel_size_um, *, phase=AIR, axis=0, max_iterations
     ----------
     y : array of shape (n_slices, n_rows, n_columns)
         Labels of a box of the core: OUTSIDE is refused.
-    voxel_size_um : float or (z, y, x)
-        Voxel edge in micrometres.
+    voxel_size_um : float
+        Edge of the cubic voxels in micrometres; the result does not depend on it.
     phase : {AIR, ICE}
     axis : {0, 1, 2}
         Direction of the flux.
@@ -96,7 +97,9 @@ def effective_diffusivity(y, voxel_size_um, *, phase=AIR, axis=0, max_iterations
     ImportError
         If taufactor is not installed (``pip install taufactor``); nothing else needs it.
     ValueError
-        If voxels outside the specimen are in the box.
+        If voxels outside the specimen are in the box, or the voxels are not cubic.
+    RuntimeError
+        If the solver does not converge, for instance because the phase does not percolate.
 
     References
     ----------
@@ -104,7 +107,7 @@ def effective_diffusivity(y, voxel_size_um, *, phase=AIR, axis=0, max_iterations
     """
     check_choice(phase, (AIR, ICE), name="phase")
     check_choice(axis, (0, 1, 2), name="axis")
-    edges = np.roll(check_voxel_size(voxel_size_um), -axis)
+    check_cubic(voxel_size_um)
     labels = as_labels(np.asarray(check_measured(y)))
     if (labels == OUTSIDE).any():
         raise ValueError("effective_diffusivity needs a box inside the specimen; crop y first.")
@@ -114,11 +117,14 @@ def effective_diffusivity(y, voxel_size_um, *, phase=AIR, axis=0, max_iterations
         raise ImportError(
             "effective_diffusivity is solved by taufactor; install it with pip install taufactor."
         ) from error
-    conducting = np.moveaxis(labels == phase, (axis, (axis + 1) % 3, (axis + 2) % 3), (0, 1, 2))
-    solver = taufactor.AnisotropicSolver(
-        conducting.astype(np.uint8), tuple(map(float, edges)), device="cpu"
-    )
+    conducting = np.moveaxis(labels == phase, axis, 0).astype(np.uint8)
+    solver = taufactor.Solver(conducting, device="cpu")
     solver.solve(iter_limit=max_iterations, verbose=False)
+    if not solver.converged:
+        raise RuntimeError(
+            f"No convergence in {max_iterations} iterations: does the phase percolate along axis "
+            f"{axis}?"
+        )
     return {
         "effective_diffusivity": float(np.ravel(solver.D_eff)[0]),
         "tortuosity": float(np.ravel(solver.tau)[0]),

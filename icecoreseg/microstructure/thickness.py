@@ -58,14 +58,12 @@ def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
     0.75
     """
     check_choice(phase, (AIR, ICE), name="phase")
-    edges_um = check_voxel_size(voxel_size_um)
-    if max(edges_um) - min(edges_um) > 1e-6 * max(edges_um):
-        raise ValueError(f"local_thickness needs cubic voxels, got edges of {edges_um} um.")
+    edge_um = check_cubic(voxel_size_um)
     labels = as_labels(np.asarray(check_measured(y)))
-    limit = None if max_thickness_mm is None else max_thickness_mm * 1e3 / edges_um[0] / 2
+    limit = None if max_thickness_mm is None else max_thickness_mm * 1e3 / edge_um / 2
     in_phase = labels == phase
     radii, grade = _open(in_phase, labels == AIR + ICE - phase, limit)
-    diameters = _diameters(radii) * edges_um[0] * 1e-3
+    diameters = _diameters(radii) * edge_um * 1e-3
     return np.where(in_phase, diameters[grade], np.float32(np.nan))
 
 
@@ -99,6 +97,14 @@ def structure_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
         "median_mm": float(np.median(values)),
         "max_mm": float(values.max()),
     }
+
+
+def check_cubic(voxel_size_um):
+    """Return the edge of cubic voxels in micrometres, or raise ValueError."""
+    edges_um = check_voxel_size(voxel_size_um)
+    if max(edges_um) - min(edges_um) > 1e-6 * max(edges_um):
+        raise ValueError(f"This needs cubic voxels, got edges of {edges_um} um (z, y, x).")
+    return edges_um[0]
 
 
 def _open(in_phase, other, limit):
