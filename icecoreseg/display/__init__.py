@@ -3,6 +3,19 @@
 matplotlib is imported when something is drawn, not before.
 """
 
+from icecoreseg.display._microstructure import (
+    BubbleSizeDisplay,
+    DepthProfileDisplay,
+    ParityDisplay,
+    ScoreDisplay,
+)
 from icecoreseg.display._segmentation import SegmentationDisplay, TrainingDisplay
 
-__all__ = ["SegmentationDisplay", "TrainingDisplay"]
+__all__ = [
+    "BubbleSizeDisplay",
+    "DepthProfileDisplay",
+    "ParityDisplay",
+    "ScoreDisplay",
+    "SegmentationDisplay",
+    "TrainingDisplay",
+]
