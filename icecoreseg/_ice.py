@@ -26,6 +26,10 @@ DEFAULT_TEMPERATURE_C = -15.0
 """Temperature of the cold laboratory that is assumed when none is said."""
 
 
+BLOCK_VOXELS = 2**20
+"""Voxels checked at a time, so that temporaries stay in the cache."""
+
+
 def ice_density(temperature_c=DEFAULT_TEMPERATURE_C):
     """Density of pure ice Ih at atmospheric pressure (IAPWS-06).
 
@@ -115,8 +119,9 @@ def as_labels(y):
         check_fraction_values(y)
         return np.where(np.isnan(y), OUTSIDE, y >= 0.5).astype(np.uint8)
     if y.dtype != np.uint8 or y.max(initial=0) > ICE:
-        for part in y if y.ndim == 3 else [y]:  # a slice at a time: no temporaries of the size of a core
-            check_label_values(part)
+        flat = y.reshape(-1)
+        for start in range(0, flat.size, BLOCK_VOXELS):
+            check_label_values(flat[start : start + BLOCK_VOXELS])
     return y.astype(np.uint8, copy=False)
 
 
