@@ -7,6 +7,7 @@ not before.
 from importlib import import_module
 
 _HOME = {
+    "EnsembleSegmenter": "ensemble",
     "MassCalibratedSegmenter": "calibration",
     "UNetSegmenter": "unet",
     "WeaklySupervisedSegmenter": "weak",

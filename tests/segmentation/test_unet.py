@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
 
 from icecoreseg import AIR, ICE, OUTSIDE
 from icecoreseg.metrics import dice_score
@@ -217,3 +218,30 @@ def test_cuda_learns_and_leaves_the_module_on_the_cpu(core):
     on_cuda = model.predict_fraction(core[0])
     on_cpu = model.set_params(device="cpu").predict_fraction(core[0])
     np.testing.assert_allclose(on_cuda, on_cpu, atol=0.05)
+
+
+def test_grid_search_over_the_learning_rate(core):
+    """Slices are the samples of scikit-learn's splitters; scores come from `score`."""
+    grid = {"learning_rate": [1e-6, 0.02]}
+    search = GridSearchCV(tiny_unet(batches_per_epoch=30), grid, cv=2).fit(*core)
+    assert search.best_params_ == {"learning_rate": 0.02}
+    assert search.best_score_ > 0.9
+
+
+def test_warm_start_goes_on(core):
+    """Trained further, with the grey scale of the first fit."""
+    model = tiny_unet(batches_per_epoch=10, warm_start=True).fit(*core)
+    first, grey = weights(model).clone(), model.grey_scale_
+    loss = model.history_[-1]["train_loss"]
+    brighter = core[0] + np.where(core[0] == 0, 0, 5).astype(np.uint8)
+    model.fit(brighter, core[1])
+    assert model.grey_scale_ == grey
+    assert not torch.equal(weights(model), first)
+    assert model.history_[-1]["train_loss"] < loss
+
+
+def test_patience_stops_early(core):
+    model = tiny_unet(max_epochs=30, learning_rate=1e-9, batches_per_epoch=1, patience=2)
+    held_out = make_core(5)
+    model.fit(*core, validation_data=held_out)
+    assert len(model.history_) == model.best_epoch_ + 2 < 30
