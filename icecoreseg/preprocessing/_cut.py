@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from icecoreseg.preprocessing._outline import ANGLES
+from icecoreseg.preprocessing._fan import ANGLES
 
 _FINER = 4
 

@@ -10,8 +10,9 @@ from icecoreseg._base import StackTransformer
 from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
 from icecoreseg.preprocessing._cut import mask_within
+from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._levels import grey_levels
-from icecoreseg.preprocessing._outline import N_ANGLES, find_outline
+from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
 from icecoreseg.preprocessing._steady import HALO, steady
 
