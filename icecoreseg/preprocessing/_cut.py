@@ -73,11 +73,35 @@ def mask_within(outline, shape, margin=0.0):
     Examples
     --------
     >>> disc = np.append([9.5, 9.5], np.full(ANGLES.size, 8.0))
-    >>> mask_within(disc, (20, 20)).sum()  # pi 8^2 = 201
-    np.int64(208)
+    >>> int(mask_within(disc, (20, 20)).sum())  # pi 8^2 = 201
+    208
     """
-    mask = np.zeros(shape, dtype=bool)
-    if np.isfinite(outline[0]):
-        for row, start, stop in zip(*row_runs(corners(outline, margin), shape), strict=True):
-            mask[row, start:stop] = True
+    mask = np.ones(shape, dtype=bool)
+    fill_outside(mask, outline, margin, False)
     return mask
+
+
+def fill_outside(pixels, outline, margin, value):
+    """Write a value around an outline, in place; everywhere for an outline of NaN.
+
+    Runs are filled row by row, several times faster than through a mask.
+    """
+    if not np.isfinite(outline[0]):
+        pixels[...] = value
+        return
+    last_row, last_stop = -1, pixels.shape[1]
+    runs = (part.tolist() for part in row_runs(corners(outline, margin), pixels.shape))
+    for row, start, stop in zip(*runs, strict=True):
+        if row != last_row:
+            _fill_between(pixels, last_row, last_stop, row, value)
+            last_row, last_stop = row, 0
+        pixels[row, last_stop:start] = value
+        last_stop = stop
+    _fill_between(pixels, last_row, last_stop, pixels.shape[0], value)
+
+
+def _fill_between(pixels, last_row, last_stop, row, value):
+    """Fill from the end of one run to the start of another row."""
+    if last_row >= 0:
+        pixels[last_row, last_stop:] = value
+    pixels[last_row + 1 : row] = value

@@ -11,14 +11,15 @@ N_ANGLES = 256
 ANGLES = 2 * np.pi * np.arange(N_ANGLES) / N_ANGLES
 
 _FINER = 4  # rays per angle
-_PORES_OVAL = 4
-_PORES_BRIDGED = 8
+_OVAL = 0.35
 _FORBIDDEN = -10.0
 
 _WAVES = np.stack(
     [np.ones(N_ANGLES)] + [wave(n * ANGLES) for n in (1, 2) for wave in (np.cos, np.sin)]
 )
-_MOVES = np.vstack([np.eye(5), -np.eye(5)])
+_ALONE = np.vstack([np.eye(5), -np.eye(5)])
+_BOTH = [size + wave for size in _ALONE[[0, 5]] for wave in _ALONE[[1, 2, 3, 4, 6, 7, 8, 9]]]
+_MOVES = np.vstack([_ALONE, _BOTH])  # an ellipse may need to grow along one axis only
 
 
 class Fan:
@@ -89,7 +90,7 @@ class Fan:
     def best_ellipse(self, fraction, pore_length, radii):
         """Radii with two waves around that enclose most ice for least air: pattern search."""
         balance = self._balance(fraction)
-        stiffness = _stiffness(fraction, _PORES_OVAL * pore_length, radii)
+        stiffness = _OVAL * _stiffness(fraction, pore_length, radii)
 
         def gains(waves):
             outlines = waves @ _WAVES
@@ -116,15 +117,22 @@ class Fan:
         low, high = self.radii[:, 0].min() - base.max(), self.radii[:, -1].max() - base.min()
         away = np.arange(low, high, self.step)
         total = self._read(self._balance(fraction), base[:, np.newaxis] + away)
-        stiffness = _stiffness(fraction, _PORES_BRIDGED * pore_length, base)
+        stiffness = _stiffness(fraction, pore_length, base)
         path = closed_path(total, stiffness * self.step)
         return np.maximum(base + ndimage.gaussian_filter1d(away[path], 2, mode="wrap"), 0)
 
 
-def _stiffness(fraction, gap, outline):
-    """Cost of a step along the radius at which an outline just spans a gap of this width."""
-    arc = 2 * np.pi * outline.mean() / N_ANGLES
-    return fraction / 2 * gap / arc / 2
+def _stiffness(fraction, pore_length, outline):
+    """Cost of a step along the radius at which an outline just spans so many pores in a row.
+
+    The fewer grains there are, and the fewer pores fit around, the longer are the gaps
+    that come about by chance: three pores in dense ice, eight in snow, more in small
+    pictures.
+    """
+    radius = outline.mean()
+    n_pores = (3 + 5 * (1 - min(fraction, 1))) * (1 + 4 * pore_length / radius)
+    arc = 2 * np.pi * radius / N_ANGLES
+    return fraction / 2 * n_pores * pore_length / arc / 2
 
 
 def closed_path(gain, stiffness):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from icecoreseg._base import StackTransformer
 from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
-from icecoreseg.preprocessing._cut import mask_within
+from icecoreseg.preprocessing._cut import fill_outside, mask_within
 from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._levels import grey_levels
 from icecoreseg.preprocessing._outline import find_outline
@@ -272,11 +272,10 @@ def _cut(slab, outlines, *, outside, margin, dtype):
     """The slab with the outside value around the outlines."""
     check_grey_values(slab, outside)
     result = slab.astype(dtype)
+    if not np.isnan(outside):
+        result[result == outside] = _next_level(outside, dtype)
     for pixels, line in zip(result, outlines[:, 0], strict=True):
-        mask = mask_within(line, pixels.shape, margin)
-        if not np.isnan(outside):
-            pixels[mask & (pixels == outside)] = _next_level(outside, dtype)
-        np.copyto(pixels, dtype.type(outside), where=~mask)
+        fill_outside(pixels, line, margin, outside)
     return result
 
 
