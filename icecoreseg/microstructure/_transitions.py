@@ -3,8 +3,13 @@
 All surfaces, boundary lengths and intercepts of this package come from one count: of the
 pairs of voxels a step apart, how many hold ice on one side and air on the other. Only
 pairs with **both voxels inside the specimen** are looked at, so neither the specimen's
-outline nor the image frame can count as ice surface, and dividing by the number of such
-pairs makes the densities free of edge effects.
+outline nor the image frame can count as ice surface.
+
+Voxels at the rim lack partners, so some surface is not seen. How much depends on where it
+lies: none, if a ball of ice floats inside, and none if a bubble does; as much as of all
+voxels, if the structure goes on across the rim. So the share that is lost is taken as the
+geometric mean of the shares of ice voxels and of air voxels that lack a partner, which is
+right in all three cases.
 """
 
 import numpy as np
@@ -30,13 +35,27 @@ STEPS_3D = tuple(
 """The thirteen neighbour directions (z, y, x) of a volume."""
 
 
-def neighbours(y, step):
-    """Two views of an array that hold each voxel and its neighbour one step away.
+def neighbour_windows(shape, step):
+    """Two tuples of slices: the voxels that have a neighbour one step away, and these.
 
     Parameters
     ----------
-    y : array of any shape
-    step : tuple of int, one per axis
+    shape, step : tuple of int, one per axis
+
+    Examples
+    --------
+    >>> neighbour_windows((5, 9), (1, -2))
+    ((slice(0, 4, None), slice(2, 9, None)), (slice(1, 5, None), slice(0, 7, None)))
+    """
+    near, far = [], []
+    for n, offset in zip(shape, step, strict=True):
+        near.append(slice(max(0, -offset), max(0, min(n, n - offset))))
+        far.append(slice(max(0, offset), max(0, min(n, n + offset))))
+    return tuple(near), tuple(far)
+
+
+def neighbours(y, step):
+    """Two views of an array that hold each voxel and its neighbour one step away.
 
     Examples
     --------
@@ -45,49 +64,8 @@ def neighbours(y, step):
     >>> a.tolist(), b.tolist()
     ([[1, 2]], [[3, 4]])
     """
-    near, far = [], []
-    for n, offset in zip(y.shape, step, strict=True):
-        near.append(slice(max(0, -offset), max(0, min(n, n - offset))))
-        far.append(slice(max(0, offset), max(0, min(n, n + offset))))
-    return y[tuple(near)], y[tuple(far)]
-
-
-def count_transitions(y, steps):
-    """Ice-air transitions and pairs inside, of all voxels of an array a step apart.
-
-    Parameters
-    ----------
-    y : uint8 array of any shape
-        Labels.
-    steps : sequence of tuples of int, one per axis
-
-    Returns
-    -------
-    array of shape (n_steps, 2), int64
-        Transitions and pairs.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> count_transitions(np.array([[1, 1, 0, 255]], dtype=np.uint8), [(0, 1)]).tolist()
-    [[1, 2]]
-    """
-    counts = np.zeros((len(steps), 2), dtype=np.int64)
-    count_block = _count_block_with_void if y.max() > ICE else _count_full_block
-    for i, step in enumerate(steps):
-        for near, far in blocks(*neighbours(y, step)):
-            counts[i] += count_block(near, far)
-    return counts
-
-
-def _count_full_block(near, far):
-    return np.count_nonzero(near != far), near.size
-
-
-def _count_block_with_void(near, far):
-    # Among 0, 1 and 255 only ice and air differ by exactly the lowest bit.
-    transitions = np.count_nonzero((near ^ far) == 1)
-    return transitions, np.count_nonzero((near != OUTSIDE) & (far != OUTSIDE))
+    near, far = neighbour_windows(y.shape, step)
+    return y[near], y[far]
 
 
 def blocks(near, far):
@@ -104,8 +82,100 @@ def blocks(near, far):
         yield near[start : start + step], far[start : start + step]
 
 
+def count_transitions(y, steps):
+    """Ice-air transitions, pairs, and ice in them, for voxels of an array a step apart.
+
+    Parameters
+    ----------
+    y : uint8 array of any shape
+        Labels.
+    steps : sequence of tuples of int, one per axis
+
+    Returns
+    -------
+    array of shape (n_steps, 3), int64
+        Transitions; pairs with both voxels inside; ice voxels in these, each counted once
+        for every pair.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count_transitions(np.array([[1, 1, 0, 255]], dtype=np.uint8), [(0, 1)]).tolist()
+    [[1, 2, 3]]
+    """
+    if y.max(initial=0) > ICE:
+        return np.array([_count_with_void(y, step) for step in steps], dtype=np.int64)
+    n_ice = np.count_nonzero(y)
+    return np.array([_count_full(y, step, n_ice) for step in steps], dtype=np.int64)
+
+
+def _count_full(y, step, n_ice):
+    windows = neighbour_windows(y.shape, step)
+    near, far = (y[window] for window in windows)
+    transitions = sum(np.count_nonzero(a != b) for a, b in blocks(near, far))
+    ice = sum(n_ice - _count_margins(y, window) for window in windows)
+    return transitions, near.size, ice
+
+
+def _count_margins(y, window):
+    """Nonzero voxels outside a window, from its thin margins alone."""
+    lost = 0
+    for axis, kept in enumerate(window):
+        before = (slice(None),) * axis
+        for margin in (slice(0, kept.start), slice(kept.stop, None)):
+            lost += np.count_nonzero(y[(*before, margin)])
+        y = y[(*before, kept)]
+    return lost
+
+
+def _count_with_void(y, step):
+    transitions = pairs = ice = 0
+    for near, far in blocks(*neighbours(y, step)):
+        # Among 0, 1 and 255 only ice and air differ by exactly the lowest bit.
+        differ = np.count_nonzero((near ^ far) == 1)
+        any_ice = np.count_nonzero(np.maximum(near, far) == ICE)  # and neither is outside
+        transitions += differ
+        pairs += np.count_nonzero((near != OUTSIDE) & (far != OUTSIDE))
+        ice += 2 * any_ice - differ
+    return transitions, pairs, ice
+
+
+def count_phases(y):
+    """Ice voxels and voxels inside of a uint8 label array, as array of shape (2,)."""
+    return np.array([np.count_nonzero(y == ICE), np.count_nonzero(y != OUTSIDE)])
+
+
+def correct_for_rim(counts, phases):
+    """Replace the pairs by those that would have seen all of the surface.
+
+    Parameters
+    ----------
+    counts : array of shape (..., n_steps, 3)
+        From `count_transitions`.
+    phases : array of shape (..., 2)
+        Ice voxels and voxels inside.
+
+    Returns
+    -------
+    array of shape (..., n_steps, 2), float64
+        Transitions, and pairs to divide them by; 0 pairs where nothing was seen.
+    """
+    counts = np.asarray(counts, dtype=float)
+    ice, inside = (np.asarray(phases, dtype=float)[..., i, np.newaxis] for i in (0, 1))
+    transitions, pairs, ice_seen = np.moveaxis(counts, -1, 0)
+    ice_kept = _ratio(ice_seen, 2 * ice)
+    air_kept = _ratio(2 * pairs - ice_seen, 2 * (inside - ice))
+    lost = np.sqrt(np.clip(1 - ice_kept, 0, 1) * np.clip(1 - air_kept, 0, 1))
+    effective = np.where(pairs > 0, inside * (1 - lost), 0)
+    return np.stack([transitions, effective], axis=-1)
+
+
+def _ratio(part, whole):
+    return np.divide(part, whole, out=np.ones(np.broadcast(part, whole).shape), where=whole > 0)
+
+
 def stack_transitions(y, steps=STEPS_3D):
-    """Transitions and pairs of a whole stack, for steps of at most one slice.
+    """Transitions and effective pairs of a whole stack, for steps of at most one slice.
 
     Parameters
     ----------
@@ -115,17 +185,20 @@ def stack_transitions(y, steps=STEPS_3D):
 
     Returns
     -------
-    array of shape (n_steps, 2), int64
+    array of shape (n_steps, 2), float64
     """
-    slabs = overlapping_slabs(y)
-    return sum(fresh_transitions(slab, fresh, steps) for fresh, slab in slabs)
+    counts, phases = 0, 0
+    for fresh, slab in overlapping_slabs(y):
+        counts = counts + fresh_transitions(slab, fresh, steps)
+        phases = phases + count_phases(slab[fresh:])
+    return correct_for_rim(counts, phases)
 
 
 def fresh_transitions(slab, fresh, steps=STEPS_3D):
     """Counts of a slab whose first `fresh` slices were already counted among themselves."""
     steps = np.asarray(steps)
     flat = steps[:, 0] == 0
-    counts = np.zeros((len(steps), 2), dtype=np.int64)
+    counts = np.zeros((len(steps), 3), dtype=np.int64)
     counts[flat] = count_transitions(slab[fresh:], steps[flat])
     counts[~flat] = count_transitions(slab, steps[~flat])
     return counts

@@ -22,12 +22,17 @@ from icecoreseg._ice import (
 from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.microstructure._directions import direction_weights, step_vectors
-from icecoreseg.microstructure._transitions import STEPS_2D, count_transitions
+from icecoreseg.microstructure._transitions import (
+    STEPS_2D,
+    correct_for_rim,
+    count_phases,
+    count_transitions,
+)
 from icecoreseg.microstructure.density import fraction_of
 
 
 def slice_transitions(y):
-    """Transitions and pairs inside of every slice, in the four directions `STEPS_2D`.
+    """Transitions and effective pairs of every slice, in the four directions `STEPS_2D`.
 
     Parameters
     ----------
@@ -36,14 +41,16 @@ def slice_transitions(y):
 
     Returns
     -------
-    array of shape (n_slices, 4, 2), int64
-        Transitions and pairs.
+    array of shape (n_slices, 4, 2), float64
+        See `correct_for_rim`.
     """
     y = check_measured(y)
-    counts = np.empty((y.shape[0], len(STEPS_2D), 2), dtype=np.int64)
+    counts = np.empty((y.shape[0], len(STEPS_2D), 2))
     for start, slab in iterate_slabs(y):
         for offset, image in enumerate(slab):
-            counts[start + offset] = count_transitions(as_labels(image), STEPS_2D)
+            labels = as_labels(image)
+            raw = count_transitions(labels, STEPS_2D)
+            counts[start + offset] = correct_for_rim(raw, count_phases(labels))
     return counts
 
 
@@ -87,8 +94,8 @@ def boundary_length(y, voxel_size_um):
 def perimeter_density(y, voxel_size_um):
     """Boundary length per area of every slice, L_A in mm-1, free of edge effects.
 
-    L_A = (pi / 2) sum_d w_d N_d / (M_d h_d), with M_d the pairs of neighbours that both
-    lie inside the specimen: `boundary_length` over area, corrected for the rim.
+    L_A = (pi / 2) sum_d w_d N_d / (M_d h_d), with M_d the pairs of neighbours in that
+    direction: `boundary_length` over area, corrected for the boundary that the rim hides.
 
     Parameters
     ----------

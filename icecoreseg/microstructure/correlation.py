@@ -114,7 +114,8 @@ def correlation_length(y, voxel_size_um, *, kind="exponential", axis=None, max_l
     0.8
     """
     check_choice(kind, ("exponential", "porod"), name="kind")
-    check_choice(axis, (None, 0, 1, 2), name="axis")
+    if axis is not None:
+        check_choice(axis, (0, 1, 2), name="axis")
     if kind == "porod":
         phi = float(fraction_of(slice_amounts(y).sum(axis=0)))
         surface = surface_density(y, voxel_size_um)

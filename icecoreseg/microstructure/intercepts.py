@@ -55,7 +55,8 @@ def mean_intercept_length(y, voxel_size_um, *, phase=ICE, axis=None, per_slice=F
     5.0
     """
     check_choice(phase, (AIR, ICE), name="phase")
-    check_choice(axis, (None, 1, 2) if per_slice else (None, 0, 1, 2), name="axis")
+    if axis is not None:
+        check_choice(axis, (1, 2) if per_slice else (0, 1, 2), name="axis")
     edges_um = check_voxel_size(voxel_size_um)
     ice = fraction_of(slice_amounts(y) if per_slice else slice_amounts(y).sum(axis=0))
     if per_slice:

@@ -67,7 +67,7 @@ def mass_budget(
     >>> y[9:51, 9:51, 9:51] = 1
     >>> budget = mass_budget(y, 4.0**3 * 0.917, 1000, ice_density_kg_m3=917)
     >>> round(budget["mass_error_percent"], 1), round(budget["interface_offset_voxels"], 1)
-    (15.8, 0.9)
+    (15.8, 1.0)
     """
     density = choose_ice_density(temperature_c, ice_density_kg_m3)
     edges_um = check_voxel_size(voxel_size_um)
