@@ -3,7 +3,8 @@
 Layer widths, names and order follow the network of Bagherzadeh et al. (2023,
 doi:10.1109/TGRS.2023.3334867): 1,513,409 parameters, six poolings, nearest upsampling,
 skips by concatenation. Nothing in it depends on the statistics of a slice, so a tile
-gives what the whole slice gives.
+gives what the whole slice gives. Activations work in place: no gradient needs what they
+overwrite.
 """
 
 import math
@@ -83,22 +84,38 @@ class UNet(nn.Module):
 
     def _even(self, x):
         """The published network has no activation here."""
-        return x if self.architecture == "bagherzadeh2023" else F.relu(x)
+        return x if self.architecture == "bagherzadeh2023" else F.relu_(x)
 
     def _merge(self, layer, below, skip):
         """Upsample x2, concatenate the skip, convolve, activate."""
         if not self.folded:
             above = F.interpolate(below, scale_factor=2, mode="nearest")
-            return F.relu(layer(torch.cat([above, skip], dim=1)))
+            return F.relu_(layer(torch.cat([above, skip], dim=1)))
         n_below = below.shape[1]
         kernel = fold_kernel(layer.weight[:, :n_below])
         x = F.conv_transpose2d(below, kernel, layer.bias, stride=2, padding=1)
-        return F.relu(x + F.conv2d(skip, layer.weight[:, n_below:], padding=1))
+        return F.relu_(add_convolved(x, skip, layer.weight[:, n_below:]))
+
+
+def add_convolved(x, skip, weight, *, strip=128):
+    """Add ``conv2d(skip, weight, padding=1)`` to x, in place.
+
+    In prediction the sum is made in strips of rows, so that the second summand, which is
+    as large as the first, is never there as a whole.
+    """
+    n_rows = skip.shape[2]
+    if not torch.is_inference_mode_enabled() or x.device.type != "cpu" or n_rows <= strip:
+        return x.add_(F.conv2d(skip, weight, padding=1))
+    for start in range(0, n_rows, strip):
+        first = max(start - 1, 0)
+        part = F.conv2d(skip[:, :, first : start + strip + 1], weight, padding=1)
+        x[:, :, start : start + strip] += part[:, :, start - first :][:, :, :strip]
+    return x
 
 
 def halve(x):
     """Max-pool, then activate: the same as the other way round, on a quarter of the pixels."""
-    return F.relu(F.max_pool2d(x, 2))
+    return F.relu_(F.max_pool2d(x, 2))
 
 
 def layer_table(widths=WIDTHS):

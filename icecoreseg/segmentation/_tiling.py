@@ -112,18 +112,24 @@ def strip_logits(network, x, *, strip=STRIP):
     strip : int
         Even number of rows.
     """
-    n_rows = x.shape[2]
-    halves = []
-    for start in range(0, n_rows, strip):
-        low, high = max(0, start - _STRIP_HALO), min(n_rows, start + strip + _STRIP_HALO)
-        half = halve(network.stem(x[:, :, low:high]))
-        rows = min(strip, n_rows - start) // 2
-        halves.append(half[:, :, (start - low) // 2 :][:, :, :rows])
-    below = network.body(torch.cat(halves, dim=2))
+    n_rows, kept = x.shape[2], []
+    for start, low, high in _strips(n_rows, strip):
+        part = halve(network.stem(x[:, :, low:high]))
+        if not kept:
+            size = (*part.shape[:2], n_rows // 2, part.shape[3])
+            kept.append(torch.empty(size, memory_format=torch.channels_last))
+        rows = slice(start // 2, min(start + strip, n_rows) // 2)
+        kept[0][:, :, rows] = part[:, :, rows.start - low // 2 : rows.stop - low // 2]
+    below = network.body(kept.pop())  # nobody else holds it, so the network can let it go
     result = torch.empty_like(x)
-    for start in range(0, n_rows, strip):
-        stop = min(n_rows, start + strip)
-        low, high = max(0, start - _STRIP_HALO), min(n_rows, stop + _STRIP_HALO)
+    for start, low, high in _strips(n_rows, strip):
         logits = network.head(below[:, :, low // 2 : high // 2], network.stem(x[:, :, low:high]))
-        result[:, :, start:stop] = logits[:, :, start - low : stop - low]
+        rows = slice(start, min(start + strip, n_rows))
+        result[:, :, rows] = logits[:, :, rows.start - low : rows.stop - low]
     return result
+
+
+def _strips(n_rows, strip):
+    """Yield the first row of each strip, and the rows that it reads."""
+    for start in range(0, n_rows, strip):
+        yield start, max(0, start - _STRIP_HALO), min(n_rows, start + strip + _STRIP_HALO)

@@ -123,7 +123,7 @@ class UNetSegmenter(StackClassifier):
         self,
         *,
         architecture="unet",
-        max_epochs=8,
+        max_epochs=10,
         learning_rate=1e-3,
         batch_size=4,
         patch_size=128,

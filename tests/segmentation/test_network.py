@@ -26,7 +26,7 @@ def test_layers_are_the_published_ones():
 def test_forward_equals_plain_network(architecture):
     """Folding and pooling before the activation change nothing, at the paper's widths."""
     network = initialise(UNet(architecture=architecture), seed=1).double().eval()
-    x = torch.randn(1, 1, 128, 64, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.randn(1, 1, 320, 64, generator=torch.Generator().manual_seed(0)).double()
     with torch.inference_mode():
         published = architecture == "bagherzadeh2023"
         expected = plain_logits(network.state_dict(), x, published=published)
