@@ -126,10 +126,20 @@ def iterate_with_halo(stack, halo):
     """Yield ``(start, slab, inner)``: numpy slabs with `halo` more slices on either side.
 
     ``slab[inner]`` is the slab proper, whose first slice is number `start` of the stack.
+    Every chunk of a lazy stack is computed once: what the next slab needs is kept.
     """
-    for start, stop in _bounds((stack,), 1):
-        first = max(0, start - halo)
-        yield start, np.asarray(stack[first : stop + halo]), slice(start - first, stop - first)
+    bounds = list(_bounds((stack,), 1))
+    unread = iter(bounds)
+    first, held = 0, np.empty((0, *stack.shape[1:]), dtype=stack.dtype)
+    for start, stop in bounds:
+        drop = max(0, start - halo - first)
+        first, held = first + drop, held[drop:]
+        while first + len(held) < min(stop + halo, stack.shape[0]):
+            piece = np.asarray(stack[slice(*next(unread))])
+            held = np.concatenate([held, piece]) if len(held) else piece
+        begin = max(0, start - halo) - first
+        slab = held[begin : stop + halo - first]
+        yield start, slab, slice(start - first - begin, stop - first - begin)
 
 
 def _bounds(stacks, multiple):

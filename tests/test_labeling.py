@@ -11,12 +11,8 @@ from sklearn.mixture import GaussianMixture
 
 from icecoreseg import AIR, ICE, OUTSIDE, GMMLabeler
 from icecoreseg.labeling._smoothing import smooth_inside
-from icecoreseg.labeling.mixture import (
-    fit_mixture,
-    grey_histogram,
-    pool_histograms,
-    two_means,
-)
+from icecoreseg.labeling.histogram import grey_histogram, pool_histograms
+from icecoreseg.labeling.mixture import fit_mixture, two_means
 
 PAPER = {"smoothing": None, "anchor_strength": 0, "tol": 1e-3}
 

@@ -33,7 +33,7 @@ def get_axes(ax=None, *, n_columns=1, size=(4.5, 4.0)):
         ) from error
     if ax is None:
         width, height = size
-        figure, axes = plt.subplots(
+        _, axes = plt.subplots(
             1, n_columns, squeeze=False, figsize=(width * n_columns, height), layout="constrained"
         )
         return list(axes[0])

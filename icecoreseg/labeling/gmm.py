@@ -4,28 +4,26 @@ import warnings
 
 import numpy as np
 
-from icecoreseg._base import StackClassifier
 from icecoreseg._slabs import iterate_with_halo, map_slabs
 from icecoreseg._validation import (
     check_choice,
     check_grey_values,
-    check_outside,
     check_positive_int,
-    check_stack,
     inside_mask,
 )
+from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling._smoothing import kernel_radius, smooth_inside
-from icecoreseg.labeling.mixture import (
-    Mixture,
+from icecoreseg.labeling.histogram import (
     bin_index,
-    fit_mixture,
+    choose_bin_width,
     grey_histogram,
     pool_histograms,
 )
+from icecoreseg.labeling.mixture import Mixture, fit_mixture
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 
 
-class GMMLabeler(StackClassifier):
+class GMMLabeler(Labeler):
     r"""Label ice and air by a two-component Gaussian mixture per slice.
 
     The weak labeler of the paper [1]_: grey levels of the specimen are a mixture of two
@@ -81,8 +79,6 @@ class GMMLabeler(StackClassifier):
         phases overlap too much for labels to be trusted.
     mixture_ : Mixture
         Mixture of the whole stack, the anchor.
-    classes_ : array
-        ``[AIR, ICE]``.
 
     Raises
     ------
@@ -160,7 +156,6 @@ class GMMLabeler(StackClassifier):
         pooled = pool_histograms(histograms)
         self.mixture_ = self._fit(pooled)
         self._store([self._fit_slice(h) for h in histograms])
-        self.classes_ = np.array([AIR, ICE], dtype=np.uint8)
         return self
 
     def predict(self, X):
@@ -234,27 +229,11 @@ class GMMLabeler(StackClassifier):
         """
         return self.predict(X) if self.output == "labels" else self.predict_fraction(X)
 
-    def fit_transform(self, X, y=None):
-        """Fit to X, then transform it."""
-        return self.fit(X).transform(X)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: a stack stays an array, whatever tables the pipeline asks for."""
-        return self
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = False
-        return tags
-
-    def _check(self, X):
+    def _check_parameters(self):
         check_positive_int(self.n_components, name="n_components", minimum=2)
         check_choice(self.covariance_type, ("tied", "full"), name="covariance_type")
         check_choice(self.output, ("labels", "fraction"), name="output")
-        X = check_stack(X)
-        check_outside(self.outside, X.dtype)
         self._sigma()
-        return X
 
     def _sigma(self):
         """Smoothing as three standard deviations (z, y, x)."""
@@ -284,7 +263,7 @@ class GMMLabeler(StackClassifier):
             for plane, mask in zip(levels[inner], inside[inner], strict=True):
                 values = plane[mask]
                 if self.bin_width_ is None and values.size:
-                    self.bin_width_ = _choose_bin_width(values)
+                    self.bin_width_ = choose_bin_width(values)
                 histograms.append(grey_histogram(values, self.bin_width_ or 1.0))
         if self.bin_width_ is None:
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
@@ -359,19 +338,3 @@ class GMMLabeler(StackClassifier):
         table = (content @ mixture.posterior(histogram.levels)).astype(np.float32)
         fraction[inside] = table[bin_index(values, self.bin_width_) - histogram.first]
         return fraction
-
-
-def _choose_bin_width(values):
-    """Grey levels per bin: exact for whole numbers, else far finer than any noise.
-
-    Taken from the first slice of the specimen, so that it does not depend on how a stack
-    is cut into slabs; a power of two, so that it hardly depends on that slice.
-    """
-    if values.dtype.kind == "u" or (values == np.rint(values)).all():
-        return 1.0
-    finest = max(np.ptp(values) / N_BINS, np.abs(values).max() / 2**20)
-    return float(2.0 ** np.floor(np.log2(finest)))
-
-
-N_BINS = 4096
-"""Bins of a slice whose grey levels are not whole numbers (at least this many)."""

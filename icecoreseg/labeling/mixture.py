@@ -17,112 +17,6 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Histogram:
-    """Counts of grey levels on a regular axis.
-
-    Parameters
-    ----------
-    first : int
-        Index of the first bin; bin ``i`` stands for the grey level ``(first + i) * width``.
-    counts : array of shape (n_bins,)
-        Voxels per bin.
-    width : float
-        Grey levels per bin.
-    """
-
-    first: int
-    counts: np.ndarray
-    width: float = 1.0
-
-    @property
-    def levels(self):
-        """Grey level of every bin, float64 of shape (n_bins,)."""
-        return (self.first + np.arange(len(self.counts))) * self.width
-
-    @property
-    def n_voxels(self):
-        """Voxels counted."""
-        return int(self.counts.sum())
-
-
-def grey_histogram(values, width=1.0):
-    """Histogram of the values of a 1-D array.
-
-    Parameters
-    ----------
-    values : array of shape (n_voxels,)
-        Grey levels of the specimen; NaN is not allowed.
-    width : float
-        Width of a bin; with 1 and integer data the histogram is exact.
-
-    Returns
-    -------
-    Histogram
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> grey_histogram(np.array([3, 3, 5], dtype=np.uint8)).counts.tolist()
-    [2, 0, 1]
-    """
-    if values.size == 0:
-        return Histogram(0, np.zeros(0, dtype=np.int64), width)
-    if values.dtype == np.uint8 and width == 1:
-        counts = _count_bytes(values)
-        first = 0
-    else:
-        index = bin_index(values, width)
-        first = int(index.min())
-        counts = np.bincount(index - first)
-    filled = np.flatnonzero(counts)
-    return Histogram(first + int(filled[0]), counts[filled[0] : filled[-1] + 1], width)
-
-
-def bin_index(values, width):
-    """Index of the bin that holds each value (int32)."""
-    if np.issubdtype(values.dtype, np.integer) and width == 1:
-        return values.astype(np.int32)
-    return np.rint(values * np.float32(1 / width)).astype(np.int32)
-
-
-def _count_bytes(values):
-    """Counts of the 256 byte values.
-
-    Two neighbouring bytes are counted as one 16-bit number: half the increments, and no
-    int64 copy of the whole slice at once.
-    """
-    values = np.ascontiguousarray(values).ravel()
-    even = values[: values.size // 2 * 2].view(np.uint16)
-    pairs = np.zeros(2**16, dtype=np.int64)
-    for start in range(0, even.size, 2**19):
-        pairs += np.bincount(even[start : start + 2**19], minlength=2**16)
-    counts = pairs.reshape(256, 256).sum(0) + pairs.reshape(256, 256).sum(1)
-    if values.size % 2:
-        counts[values[-1]] += 1
-    return counts
-
-
-def pool_histograms(histograms):
-    """Sum of histograms that share one bin width.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> low, high = Histogram(2, np.array([1, 1])), Histogram(5, np.array([4]))
-    >>> pool_histograms([low, high]).counts.tolist()
-    [1, 1, 0, 4]
-    """
-    filled = [h for h in histograms if len(h.counts)]
-    if not filled:
-        return histograms[0]
-    first = min(h.first for h in filled)
-    counts = np.zeros(max(h.first + len(h.counts) for h in filled) - first, dtype=np.int64)
-    for h in filled:
-        counts[h.first - first :][: len(h.counts)] += h.counts
-    return Histogram(first, counts, filled[0].width)
-
-
-@dataclass(frozen=True)
 class Mixture:
     """A one-dimensional Gaussian mixture, components in rising order of their means.
 
@@ -192,6 +86,7 @@ def two_means(histogram):
     Examples
     --------
     >>> import numpy as np
+    >>> from icecoreseg.labeling.histogram import Histogram
     >>> two_means(Histogram(0, np.array([5, 5, 0, 0, 3, 9])))
     2
     """
@@ -290,6 +185,7 @@ def fit_mixture(
     Examples
     --------
     >>> import numpy as np
+    >>> from icecoreseg.labeling.histogram import grey_histogram
     >>> rng = np.random.default_rng(0)
     >>> grey = np.r_[rng.normal(30, 8, 40_000), rng.normal(110, 8, 60_000)]
     >>> mixture = fit_mixture(grey_histogram(np.rint(grey).clip(0, 255).astype(np.uint8)))

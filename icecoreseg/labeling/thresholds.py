@@ -6,15 +6,9 @@ from functools import partial
 import numpy as np
 from skimage import filters
 
-from icecoreseg._base import StackClassifier
 from icecoreseg._slabs import iterate_slabs, map_slabs
-from icecoreseg._validation import (
-    check_choice,
-    check_grey_values,
-    check_outside,
-    check_stack,
-    inside_mask,
-)
+from icecoreseg._validation import check_choice, check_grey_values, inside_mask
+from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 
 METHODS = {
@@ -29,7 +23,7 @@ METHODS = {
 """Global methods of scikit-image, by the name of their function."""
 
 
-class ThresholdLabeler(StackClassifier):
+class ThresholdLabeler(Labeler):
     """Label ice and air by one grey threshold per slice.
 
     Voxels above the threshold are ice. The threshold is found among the specimen's
@@ -47,8 +41,6 @@ class ThresholdLabeler(StackClassifier):
     ----------
     thresholds_ : array of shape (n_slices,)
         Threshold of every slice of the fit; NaN for slices without voxels inside.
-    classes_ : array
-        ``[AIR, ICE]``.
 
     Raises
     ------
@@ -95,7 +87,6 @@ class ThresholdLabeler(StackClassifier):
         X = self._check(X)
         planes = (plane for _, slab in iterate_slabs(X) for plane in slab)
         self.thresholds_ = np.array([self._threshold(plane, np.nan) for plane in planes])
-        self.classes_ = np.array([AIR, ICE], dtype=np.uint8)
         return self
 
     def predict(self, X):
@@ -119,26 +110,11 @@ class ThresholdLabeler(StackClassifier):
         fallback = float(np.median(known)) if known.size else np.nan
         return map_slabs(partial(self._label, fallback=fallback), X, dtype=np.uint8)
 
-    def transform(self, X):
-        """Labels, as ``predict``: this makes it a pipeline step."""
-        return self.predict(X)
-
-    def fit_transform(self, X, y=None):
-        """Fit to X, then label it."""
-        return self.fit(X).predict(X)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: a stack stays an array, whatever tables the pipeline asks for."""
-        return self
-
-    def _check(self, X):
+    def _check_parameters(self):
         if isinstance(self.method, str):
             check_choice(self.method, METHODS, name="method")
         elif not np.isscalar(self.method) or not np.isfinite(self.method):
             raise ValueError(f"method must be a name or a finite number, got {self.method!r}.")
-        X = check_stack(X)
-        check_outside(self.outside, X.dtype)
-        return X
 
     def _label(self, slab, fallback):
         labels = np.full(slab.shape, OUTSIDE, dtype=np.uint8)

@@ -1,0 +1,55 @@
+"""What all labelers share: classifiers that are pipeline steps too, and need no y."""
+
+import numpy as np
+
+from icecoreseg._base import StackClassifier
+from icecoreseg._validation import check_outside, check_stack
+from icecoreseg.labels import AIR, ICE
+
+
+class Labeler(StackClassifier):
+    """An unsupervised classifier of voxels whose ``transform`` returns its labels.
+
+    Subclasses have ``fit``, ``predict``, the parameter ``outside`` and
+    ``_check_parameters``.
+    """
+
+    def transform(self, X):
+        """Labels, as ``predict``: this makes the labeler a pipeline step.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Grey stack.
+
+        Returns
+        -------
+        array of the same shape
+            Labels (uint8).
+        """
+        return self.predict(X)
+
+    def fit_transform(self, X, y=None):
+        """Fit to X, then transform it."""
+        return self.fit(X).transform(X)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a stack stays an array, whatever tables the pipeline asks for."""
+        return self
+
+    @property
+    def classes_(self):
+        """AIR and ICE."""
+        return np.array([AIR, ICE], dtype=np.uint8)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+    def _check(self, X):
+        """X as a checked stack; the parameters are checked too."""
+        self._check_parameters()
+        X = check_stack(X)
+        check_outside(self.outside, X.dtype)
+        return X

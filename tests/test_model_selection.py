@@ -1,0 +1,41 @@
+"""DepthSplit cuts every core once."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.model_selection import cross_val_score
+
+from icecoreseg import ThresholdLabeler
+from icecoreseg.model_selection import DepthSplit
+
+
+@given(st.lists(st.integers(3, 30), min_size=1, max_size=4), st.integers(0, 1))
+def test_every_test_slice_lies_below_every_training_slice_of_its_core(lengths, gap):
+    groups = np.repeat(np.arange(len(lengths)), lengths)
+    train, test = next(DepthSplit(0.2, gap=gap).split(groups, groups=groups))
+    assert not set(train) & set(test)
+    assert len(train) + len(test) == len(groups) - gap * len(lengths)
+    for core, length in enumerate(lengths):
+        mine = test[groups[test] == core]
+        assert len(mine) == max(1, round(0.2 * length))
+        assert train[groups[train] == core].max() + gap + 1 == mine.min()
+
+
+def test_works_in_cross_val_score():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (10, 8, 8)).astype(np.uint8)
+    X = np.where(y == 1, 110, 20).astype(np.uint8)
+    scores = cross_val_score(ThresholdLabeler(), X, y, cv=DepthSplit(2), groups=[0] * 5 + [1] * 5)
+    np.testing.assert_array_equal(scores, [1.0])
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="Core a has 3 slices: too few"):
+        next(DepthSplit(2, gap=1).split(range(3), groups=["a"] * 3))
+    with pytest.raises(ValueError, match="test_size must be"):
+        next(DepthSplit(1.5).split(range(3)))
+    with pytest.raises(ValueError, match="gap must be"):
+        next(DepthSplit(gap=-1).split(range(3)))
+    with pytest.raises(ValueError, match="but X has 3 slices"):
+        next(DepthSplit().split(range(3), groups=[1]))

@@ -1,0 +1,100 @@
+"""Slabs: every slice once, in order, with the neighbours that were asked for."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from icecoreseg import _slabs
+from icecoreseg._slabs import iterate_slabs, iterate_with_halo, map_slabs, slab_bounds
+
+
+@pytest.fixture
+def _small_slabs(monkeypatch):
+    monkeypatch.setattr(_slabs, "SLAB_VOXELS", 24)
+    monkeypatch.setattr(_slabs.slab_bounds, "__kwdefaults__", {"multiple": 1, "slab_voxels": 24})
+
+
+def stack_of(n_slices):
+    return np.arange(n_slices * 6, dtype=np.float32).reshape(n_slices, 2, 3)
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 4), st.integers(1, 300))
+def test_bounds_cover_the_stack_once(n_slices, voxels, multiple, slab_voxels):
+    bounds = list(slab_bounds(n_slices, voxels, multiple=multiple, slab_voxels=slab_voxels))
+    covered = [z for start, stop in bounds for z in range(start, stop)]
+    assert covered == list(range(n_slices))
+    assert all((stop - start) % multiple == 0 for start, stop in bounds[:-1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 5), st.integers(1, 5), st.booleans())
+def test_halo_shows_the_neighbours(n_slices, halo, chunk, lazy):
+    X = stack_of(n_slices)
+    source = da.from_array(X, chunks=(chunk, 2, 3)) if lazy else X
+    seen = 0
+    for start, slab, inner in iterate_with_halo(source, halo):
+        first = max(0, start - halo)
+        assert start == seen == first + inner.start
+        stop = start + len(slab[inner])
+        np.testing.assert_array_equal(slab, X[first : stop + halo])
+        seen = stop
+    assert seen == n_slices
+
+
+def test_every_lazy_chunk_is_computed_once():
+    computed = []
+
+    def note(block, block_info=None):
+        computed.append(block_info[0]["chunk-location"][0])
+        return block
+
+    lazy = da.from_array(stack_of(9), chunks=(2, 2, 3))
+    X = lazy.map_blocks(note, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
+    list(iterate_with_halo(X, 3))
+    assert computed == [0, 1, 2, 3, 4]
+
+
+def moving_sum(slab):
+    padded = np.pad(slab, ((1, 1), (0, 0), (0, 0)))
+    return padded[:-2] + padded[1:-1] + padded[2:]
+
+
+@pytest.mark.usefixtures("_small_slabs")
+def test_a_function_of_neighbours_gives_the_same_in_slabs_and_lazily():
+    X = stack_of(11)
+    assert len(list(iterate_slabs(X))) == 3
+    whole = moving_sum(X)
+    np.testing.assert_array_equal(map_slabs(moving_sum, X, dtype=X.dtype, halo=1), whole)
+    lazy = map_slabs(moving_sum, da.from_array(X, chunks=(3, 2, 3)), dtype=X.dtype, halo=1)
+    np.testing.assert_array_equal(lazy.compute(), whole)
+
+
+@pytest.mark.usefixtures("_small_slabs")
+@pytest.mark.parametrize("tail", [(2, 3), (2, 2, 3), (5,), ()])
+def test_results_of_any_shape(tail):
+    def work(slab, other):
+        return np.broadcast_to(
+            (slab + other)[:, 0, 0].reshape(-1, *[1] * len(tail)), (len(slab), *tail)
+        )
+
+    X = stack_of(7)
+    expected = work(X, X)
+    for source in (X, da.from_array(X, chunks=(3, 1, 3))):
+        result = map_slabs(work, source, X, dtype=np.float32, tail=tail)
+        assert result.shape == (7, *tail)
+        np.testing.assert_array_equal(np.asarray(result), expected)
+
+
+@pytest.mark.usefixtures("_small_slabs")
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5])
+def test_pairs_of_slices_stay_together(chunk):
+    def pairs(slab):
+        return slab[::2] + slab[1::2]
+
+    X = stack_of(10)
+    lazy = da.from_array(X, chunks=(chunk, 2, 3))
+    for source in (X, lazy):
+        result = map_slabs(pairs, source, dtype=X.dtype, factor=2)
+        np.testing.assert_array_equal(np.asarray(result), pairs(X))
