@@ -82,14 +82,20 @@ def blocks(near, far):
         yield near[start : start + step], far[start : start + step]
 
 
-def count_transitions(y, steps):
+def count_transitions(y, steps, *, fresh=0):
     """Ice-air transitions, pairs, and ice in them, for voxels of an array a step apart.
+
+    Counted on images of one bit per voxel: every direction is then a few logical operations
+    on an eighth of the bytes.
 
     Parameters
     ----------
-    y : uint8 array of any shape
+    y : uint8 array of shape (n_rows, n_columns) or (n_slices, n_rows, n_columns)
         Labels.
     steps : sequence of tuples of int, one per axis
+        The first is 0 or 1, the last -1, 0 or 1.
+    fresh : int
+        How many slices at the start were already counted among themselves.
 
     Returns
     -------
@@ -103,45 +109,56 @@ def count_transitions(y, steps):
     >>> count_transitions(np.array([[1, 1, 0, 255]], dtype=np.uint8), [(0, 1)]).tolist()
     [[1, 2, 3]]
     """
-    if y.max(initial=0) > ICE:
-        return np.array([_count_with_void(y, step) for step in steps], dtype=np.int64)
-    n_ice = np.count_nonzero(y)
-    return np.array([_count_full(y, step, n_ice) for step in steps], dtype=np.int64)
+    counts = np.zeros((len(steps), 3), dtype=np.int64)
+    thickness = max(1, BLOCK_VOXELS // max(1, y[0].size))
+    for start in range(fresh, len(y), thickness):
+        overlap = min(start, 1)
+        counts += _count_block(y[start - overlap : start + thickness], steps, overlap)
+    return counts
 
 
-def _count_full(y, step, n_ice):
-    windows = neighbour_windows(y.shape, step)
-    near, far = (y[window] for window in windows)
-    transitions = sum(np.count_nonzero(a != b) for a, b in blocks(near, far))
-    ice = sum(n_ice - _count_margins(y, window) for window in windows)
-    return transitions, near.size, ice
+def _count_block(y, steps, overlap):
+    views = {"all": _pack(y), "left": _pack(y[..., :-1]), "right": _pack(y[..., 1:])}
+    sides = {0: ("all", "all"), 1: ("left", "right"), -1: ("right", "left")}
+    counts = []
+    for step in steps:
+        first = 0 if step[0] else overlap
+        (near, inside_near), (far, inside_far) = (views[side] for side in sides[step[-1]])
+        window = (*step[:-1], 0)  # along the columns the views are shifted already
+        near, far = (neighbours(x[first:], window)[i] for i, x in enumerate((near, far)))
+        if inside_near is None:
+            n_columns = y.shape[-1] - abs(step[-1])
+            pairs = int(np.prod(near.shape[:-1])) * n_columns
+        else:
+            inside = neighbours(inside_near[first:], window)[0]
+            inside = inside & neighbours(inside_far[first:], window)[1]
+            near, far, pairs = near & inside, far & inside, _count_bits(inside)
+        counts.append((_count_bits(near ^ far), pairs, _count_bits(near) + _count_bits(far)))
+    return np.array(counts, dtype=np.int64)
 
 
-def _count_margins(y, window):
-    """Nonzero voxels outside a window, from its thin margins alone."""
-    lost = 0
-    for axis, kept in enumerate(window):
-        before = (slice(None),) * axis
-        for margin in (slice(0, kept.start), slice(kept.stop, None)):
-            lost += np.count_nonzero(y[(*before, margin)])
-        y = y[(*before, kept)]
-    return lost
+def _pack(y):
+    """Bits of the ice and of the inside (None if all is inside), in words of 64 voxels."""
+    if y.max(initial=0) <= ICE:
+        return _pack_bits(y), None
+    return _pack_bits(y == ICE), _pack_bits(y != OUTSIDE)
 
 
-def _count_with_void(y, step):
-    transitions = pairs = ice = 0
-    for near, far in blocks(*neighbours(y, step)):
-        # Among 0, 1 and 255 only ice and air differ by exactly the lowest bit.
-        differ = np.count_nonzero((near ^ far) == 1)
-        any_ice = np.count_nonzero(np.maximum(near, far) == ICE)  # and neither is outside
-        transitions += differ
-        pairs += np.count_nonzero((near != OUTSIDE) & (far != OUTSIDE))
-        ice += 2 * any_ice - differ
-    return transitions, pairs, ice
+def _pack_bits(mask):
+    packed = np.packbits(mask, axis=-1)
+    words = np.zeros((*packed.shape[:-1], -(-packed.shape[-1] // 8) * 8), dtype=np.uint8)
+    words[..., : packed.shape[-1]] = packed
+    return words.view(np.uint64)
+
+
+def _count_bits(words):
+    return int(np.bitwise_count(words).sum(dtype=np.int64))
 
 
 def count_phases(y):
     """Ice voxels and voxels inside of a uint8 label array, as array of shape (2,)."""
+    if y.max(initial=0) <= ICE:
+        return np.array([np.count_nonzero(y), y.size])
     return np.array([np.count_nonzero(y == ICE), np.count_nonzero(y != OUTSIDE)])
 
 
@@ -189,19 +206,9 @@ def stack_transitions(y, steps=STEPS_3D):
     """
     counts, phases = 0, 0
     for fresh, slab in overlapping_slabs(y):
-        counts = counts + fresh_transitions(slab, fresh, steps)
+        counts = counts + count_transitions(slab, steps, fresh=fresh)
         phases = phases + count_phases(slab[fresh:])
     return correct_for_rim(counts, phases)
-
-
-def fresh_transitions(slab, fresh, steps=STEPS_3D):
-    """Counts of a slab whose first `fresh` slices were already counted among themselves."""
-    steps = np.asarray(steps)
-    flat = steps[:, 0] == 0
-    counts = np.zeros((len(steps), 3), dtype=np.int64)
-    counts[flat] = count_transitions(slab[fresh:], steps[flat])
-    counts[~flat] = count_transitions(slab, steps[~flat])
-    return counts
 
 
 def overlapping_slabs(y, overlap=1):

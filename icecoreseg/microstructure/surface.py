@@ -22,7 +22,7 @@ from icecoreseg.microstructure._transitions import (
     STEPS_3D,
     correct_for_rim,
     count_phases,
-    fresh_transitions,
+    count_transitions,
     overlapping_slabs,
 )
 from icecoreseg.microstructure.boundary import crossings_per_mm
@@ -175,7 +175,7 @@ def _crofton(y, edges_um, correct_orientation):
     weights = direction_weights(units)
     counts, phases, bias, n_seen = 0, 0, 0.0, 0
     for fresh, slab in overlapping_slabs(y):
-        fresh_counts = fresh_transitions(slab, fresh)
+        fresh_counts = count_transitions(slab, STEPS_3D, fresh=fresh)
         counts, phases = counts + fresh_counts, phases + count_phases(slab[fresh:])
         n_fresh = fresh_counts[:, 0].sum()
         if correct_orientation and n_fresh:
