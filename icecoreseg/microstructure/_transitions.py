@@ -118,7 +118,9 @@ def count_transitions(y, steps, *, fresh=0):
 
 
 def _count_block(y, steps, overlap):
-    views = {"all": _pack(y), "left": _pack(y[..., :-1]), "right": _pack(y[..., 1:])}
+    has_void = y.max(initial=0) > ICE
+    cuts = {"all": y, "left": y[..., :-1], "right": y[..., 1:]}
+    views = {name: _pack(cut, has_void) for name, cut in cuts.items()}
     sides = {0: ("all", "all"), 1: ("left", "right"), -1: ("right", "left")}
     counts = []
     for step in steps:
@@ -137,9 +139,9 @@ def _count_block(y, steps, overlap):
     return np.array(counts, dtype=np.int64)
 
 
-def _pack(y):
+def _pack(y, has_void):
     """Bits of the ice and of the inside (None if all is inside), in words of 64 voxels."""
-    if y.max(initial=0) <= ICE:
+    if not has_void:
         return _pack_bits(y), None
     return _pack_bits(y == ICE), _pack_bits(y != OUTSIDE)
 
