@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def augment(rng, x, target, *, gain=0.1, offset=0.1, noise=0.0):
+def augment(rng, x, target, *, gain=0.05, offset=0.05, noise=0.0):
     """Flip, turn and re-light a patch.
 
     Cores are round and lie in the scanner at any angle, so the eight symmetries of the

@@ -122,8 +122,8 @@ def plain(parameters):
             value = value.item()
         elif hasattr(value, "randint"):
             value = None
-        elif hasattr(value, "__fspath__"):
-            value = str(value)
+        elif not isinstance(value, int | float | str | list | tuple | None):
+            value = str(value)  # paths, torch devices
         kept[name] = list(value) if isinstance(value, tuple) else value
     return kept
 

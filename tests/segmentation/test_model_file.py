@@ -11,6 +11,7 @@ import torch
 from icecoreseg import UNetSegmenter
 from icecoreseg.segmentation._model_file import read_model
 from icecoreseg.segmentation._network import UNet, initialise
+from tests.segmentation.conftest import tiny_unet
 from tests.segmentation.reference_network import plain_logits
 
 
@@ -150,3 +151,19 @@ def test_published_weights_refuse_code_and_other_networks(tmp_path):
         UNetSegmenter.from_published_weights(path)
     with pytest.raises(FileNotFoundError):
         UNetSegmenter.from_published_weights(tmp_path / "none.pth")
+
+
+def test_parameters_that_json_does_not_know(core, tmp_path):
+    """Paths, torch devices, numpy numbers and generators do not keep a model from being saved."""
+    path = tmp_path / "model.safetensors"
+    model = tiny_unet(
+        device=torch.device("cpu"),
+        threshold=np.float32(0.5),
+        random_state=np.random.RandomState(0),  # noqa: NPY002
+        checkpoint=tmp_path / "run.safetensors",
+        batches_per_epoch=2,
+    ).fit(*core)
+    model.save(path)
+    again = UNetSegmenter.load(path)
+    assert (again.device, again.threshold, again.random_state) == ("cpu", 0.5, None)
+    np.testing.assert_array_equal(again.predict(core[0]), model.predict(core[0]))
