@@ -159,7 +159,7 @@ def test_parameters_that_json_does_not_know(core, tmp_path):
     model = tiny_unet(
         device=torch.device("cpu"),
         threshold=np.float32(0.5),
-        random_state=np.random.RandomState(0),  # noqa: NPY002
+        random_state=np.random.RandomState(0),
         checkpoint=tmp_path / "run.safetensors",
         batches_per_epoch=2,
     ).fit(*core)
