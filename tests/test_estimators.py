@@ -1,0 +1,213 @@
+"""Manners of all estimators: scikit-learn's data-free checks, and a battery of our own.
+
+scikit-learn's full battery feeds 2-D tables, which stack estimators refuse; the checks that need
+no data are called directly, and the rest is said here on stacks.
+"""
+
+import pickle
+
+import dask.array as da
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks as checks
+
+from icecoreseg import (
+    AIR,
+    ICE,
+    OUTSIDE,
+    CoreMasker,
+    GMMLabeler,
+    MaskDownsampler,
+    MicrostructureMetrics,
+    SpeckleFilter,
+    ThresholdLabeler,
+    UNetSegmenter,
+    WeaklySupervisedSegmenter,
+)
+from icecoreseg.datasets import make_ice_core
+from icecoreseg.model_selection import DepthSplit
+
+TINY = {"widths": (4, 4), "max_epochs": 1, "patch_size": 32, "batches_per_epoch": 4}
+ON_GREY = [
+    CoreMasker(),
+    SpeckleFilter(),
+    GMMLabeler(),
+    ThresholdLabeler(),
+    UNetSegmenter(**TINY, random_state=0),
+]
+ON_LABELS = [MaskDownsampler(), MicrostructureMetrics(voxel_size_um=60)]
+WRAPPED = [WeaklySupervisedSegmenter(UNetSegmenter(**TINY), MaskDownsampler(threshold=None))]
+
+DATA_FREE = [
+    checks.check_estimator_cloneable,
+    checks.check_estimator_tags_renamed,
+    checks.check_valid_tag_types,
+    checks.check_estimator_repr,
+    checks.check_no_attributes_set_in_init,
+    checks.check_parameters_default_constructible,
+    checks.check_get_params_invariance,
+    checks.check_set_params,
+    checks.check_mixin_order,
+    checks.check_do_not_raise_errors_in_init_or_set_params,
+]
+
+
+def by_name(estimator):
+    return type(estimator).__name__
+
+
+@pytest.fixture(scope="module")
+def core():
+    return make_ice_core("firn", n_slices=4, n_columns=48, random_state=0)
+
+
+@pytest.fixture
+def grey(core):
+    return np.where(core.mask_low, core.low, np.nan).astype(np.float32)
+
+
+@pytest.fixture
+def labels(core):
+    return core.labels_low.copy()
+
+
+def data_for(estimator, core, grey, labels):
+    if isinstance(estimator, CoreMasker):
+        return core.low
+    return labels if by_name(estimator) in {by_name(e) for e in ON_LABELS} else grey
+
+
+def results(estimator, X):
+    names = [n for n in ("predict", "predict_proba", "transform") if hasattr(estimator, n)]
+    return {name: np.asarray(getattr(estimator, name)(X)) for name in names}
+
+
+def assert_same(ours, theirs):
+    for name, result in ours.items():
+        np.testing.assert_array_equal(result, theirs[name], err_msg=name)
+
+
+@pytest.mark.parametrize("check", DATA_FREE, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", ON_GREY + ON_LABELS + WRAPPED, ids=by_name)
+def test_checks_of_scikit_learn_that_need_no_data(estimator, check):
+    check(by_name(estimator), clone(estimator))
+
+
+@pytest.mark.parametrize("estimator", ON_GREY + ON_LABELS, ids=by_name)
+class TestManners:
+    def test_fit_returns_self_and_leaves_parameters_and_data_alone(
+        self, estimator, core, grey, labels
+    ):
+        X, model = data_for(estimator, core, grey, labels), clone(estimator)
+        before, parameters = X.copy(), repr(model.get_params())
+        X.flags.writeable = False
+        assert model.fit(X, labels) is model
+        results(model, X)
+        X.flags.writeable = True
+        np.testing.assert_array_equal(X, before)
+        assert repr(model.get_params()) == parameters
+
+    def test_same_seed_same_result_and_refit_forgets(self, estimator, core, grey, labels):
+        X = data_for(estimator, core, grey, labels)
+        once = results(clone(estimator).fit(X, labels), X)
+        again = clone(estimator).fit(X[:2], labels[:2]).fit(X, labels)
+        assert_same(once, results(again, X))
+
+    def test_pickle_keeps_the_results(self, estimator, core, grey, labels):
+        X = data_for(estimator, core, grey, labels)
+        model = clone(estimator).fit(X, labels)
+        assert_same(results(model, X), results(pickle.loads(pickle.dumps(model)), X))
+
+    def test_memory_order_and_byte_order_do_not_matter(self, estimator, core, grey, labels):
+        X = data_for(estimator, core, grey, labels)
+        model = clone(estimator).fit(X, labels)
+        assert_same(results(model, X), results(model, np.asfortranarray(X)))
+
+    def test_a_memory_map_is_read(self, estimator, core, grey, labels, tmp_path):
+        X = data_for(estimator, core, grey, labels)
+        np.save(tmp_path / "stack.npy", X)
+        mapped = np.load(tmp_path / "stack.npy", mmap_mode="r")
+        expected = results(clone(estimator).fit(X, labels), X)
+        assert_same(expected, results(clone(estimator).fit(mapped, labels), mapped))
+
+    def test_one_slice_is_refused_with_advice(self, estimator, core, grey, labels):
+        X = data_for(estimator, core, grey, labels)
+        with pytest.raises(ValueError, match=r"\[np\.newaxis\]"):
+            results(clone(estimator).fit(X[0], labels), X[0])
+
+    def test_complex_and_text_are_refused(self, estimator, core, grey, labels):
+        X = data_for(estimator, core, grey, labels)
+        for strange in (X.astype(complex), X.astype(str)):
+            with pytest.raises(ValueError, match="dtype"):
+                results(clone(estimator).fit(strange, labels), strange)
+
+    def test_html_repr(self, estimator, core, grey, labels):
+        assert by_name(estimator) in estimator._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "estimator", [e for e in ON_GREY if by_name(e) != "SpeckleFilter"], ids=by_name
+)
+def test_unfitted_says_so(estimator, core, grey, labels):
+    X = data_for(estimator, core, grey, labels)
+    method = "predict" if hasattr(estimator, "predict") else "transform"
+    with pytest.raises(NotFittedError):
+        getattr(clone(estimator), method)(X)
+
+
+@pytest.mark.parametrize("estimator", ON_GREY[2:], ids=by_name)
+def test_labels_are_labels_and_outside_stays_outside(estimator, grey, labels):
+    predicted = clone(estimator).fit(grey, labels).predict(grey)
+    assert predicted.dtype == np.uint8
+    assert predicted.shape == grey.shape
+    assert set(np.unique(predicted)) <= {AIR, ICE, OUTSIDE}
+    np.testing.assert_array_equal(predicted == OUTSIDE, np.isnan(grey))
+
+
+@pytest.mark.parametrize("estimator", ON_GREY + ON_LABELS, ids=by_name)
+def test_dask_in_dask_out_with_the_same_values(estimator, core, grey, labels):
+    X = data_for(estimator, core, grey, labels)
+    model = clone(estimator).fit(X, labels)
+    lazy = da.from_array(X, chunks=(2, *X.shape[1:]))
+    for name in ("predict", "transform"):
+        if not hasattr(model, name):
+            continue
+        result = getattr(model, name)(lazy)
+        if not isinstance(estimator, MicrostructureMetrics):
+            assert isinstance(result, da.Array)
+        if not isinstance(estimator, CoreMasker):  # its smoothing along z sees one slab
+            np.testing.assert_allclose(np.asarray(result), getattr(model, name)(X), atol=1e-6)
+
+
+def test_grid_search_over_a_pipeline(core, labels):
+    search = GridSearchCV(
+        make_pipeline(CoreMasker(), ThresholdLabeler()),
+        {"thresholdlabeler__method": [15.0, "otsu"]},
+        cv=DepthSplit(0.5),
+    )
+    search.fit(core.low, labels)
+    assert search.best_params_ == {"thresholdlabeler__method": "otsu"}
+    assert search.best_score_ > 0.9
+
+
+def test_cross_val_score_with_groups(grey, labels):
+    stack, truth = np.concatenate([grey, grey]), np.concatenate([labels, labels])
+    scores = cross_val_score(
+        GMMLabeler(), stack, truth, groups=[0] * 4 + [1] * 4, cv=DepthSplit(0.25)
+    )
+    assert scores.shape == (1,)
+    assert scores[0] > 0.9
+
+
+def test_the_main_pipeline_with_pandas_output(core):
+    pytest.importorskip("pandas")
+    pipeline = make_pipeline(
+        CoreMasker(), GMMLabeler(), MaskDownsampler(2), MicrostructureMetrics(core.voxel_size_um)
+    )
+    table = pipeline.set_output(transform="pandas").fit_transform(core.high)
+    assert len(table) == len(core.low)
+    np.testing.assert_allclose(table["ice_fraction"].mean(), core.ice_fraction, rtol=0.03)
