@@ -17,6 +17,8 @@ def process_group(device):
     """Join the processes that torchrun has started, if it has; leave them at the end."""
     joins = int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized()
     if joins:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield

@@ -167,7 +167,8 @@ def fold_kernel(weight):
     True
     """
     fold = torch.tensor(_FOLD, dtype=weight.dtype, device=weight.device)
-    return torch.einsum("oikl,ak,bl->ioab", weight, fold, fold)
+    with torch.autocast(weight.device.type, enabled=False):  # sums of weights need their digits
+        return torch.einsum("oikl,ak,bl->ioab", weight, fold, fold)
 
 
 def initialise(network, *, seed, ice_share=0.5):

@@ -11,8 +11,9 @@ from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import WIDTHS, UNet, initialise
 from icecoreseg.segmentation._predict import validation_scores
 from icecoreseg.segmentation._sampling import PatchSampler
+from icecoreseg.segmentation._state import Schedule, new_state
 from icecoreseg.segmentation._survey import check_cores, survey
-from icecoreseg.segmentation._training import Schedule, fit_loop, new_state
+from icecoreseg.segmentation._training import fit_loop
 
 MIN_BATCHES = 100
 """Batches per epoch, at least, unless the user says how many."""
