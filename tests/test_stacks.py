@@ -96,6 +96,14 @@ def test_one_bit_masks_become_labels(tmp_path, suffix):
     assert open_stack(tmp_path / "mask.npy").dtype == np.uint8
 
 
+def test_palettes_of_greys_are_grey(tmp_path):
+    """As some scanners write them, in whatever order."""
+    image = Image.fromarray(GREY[0]).convert("P")
+    image.putpalette([255 - grey for grey in range(256) for _ in "RGB"])
+    image.save(tmp_path / "slice.png")
+    assert same(open_stack(tmp_path)[0].compute(), 255 - GREY[0])
+
+
 def test_voxel_size_reaches_fiji(tmp_path):
     """ImageJ reads unit, spacing and pixels per unit; other programs the resolution."""
     write_stack(GREY, tmp_path / "core.tif", voxel_size_um=(60, 30, 20))
@@ -159,6 +167,12 @@ def save(pixels):
     return lambda path: Image.fromarray(pixels).save(path)
 
 
+def save_coloured(path):
+    image = Image.fromarray(GREY[0]).convert("P")
+    image.putpalette([level for grey in range(256) for level in (grey, 0, 255 - grey)])
+    image.save(path)
+
+
 def bomb(path):
     header = _png._chunk(b"IHDR", b"\0\1\0\0\0\1\0\0\x08\0\0\0\0")
     data = _png._chunk(b"IDAT", zlib.compress(bytes(10)))
@@ -178,7 +192,7 @@ def turn_into_folder(path):
 DAMAGE = {
     "rgb": (save(np.zeros((7, 6, 3), np.uint8)), ValueError, "RGB image"),
     "alpha": (save(np.zeros((7, 6, 2), np.uint8)), ValueError, "grey with alpha"),
-    "palette": (lambda path: Image.fromarray(GREY[0]).convert("P").save(path), ValueError, "pal"),
+    "palette": (save_coloured, ValueError, "palette image"),
     "size": (save(GREY[0, :5]), ValueError, r"5 x 6 .* are 7 x 6"),
     "16 bit": (save(DEEP[0]), ValueError, "uint16; the other slices .* uint8"),
     "bomb": (bomb, ValueError, "MAX_IMAGE_PIXELS"),

@@ -72,7 +72,7 @@ def _outermost_circle(image, level):
     """Circle through the outermost pixels above a level, robustly; None where they show none."""
     centre = (np.array(image.shape) - 1) / 2
     reach = np.hypot(*centre)
-    radii = np.arange(0, reach, max(_STEP, reach / 400))
+    radii = np.arange(0, reach + _STEP, max(_STEP, reach / 400))
     angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
     above = np.nan_to_num(polar(image, *centre, radii, angles), nan=-1.0) > level
     last = above.shape[1] - 1 - above[:, ::-1].argmax(axis=1)

@@ -37,7 +37,8 @@ def grey_levels(values):
     >>> np.round(grey_levels(ice_in_casing), -1)
     array([ 20., 110.])
     """
-    values = values[np.isfinite(values)].astype(np.float64)
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
     parts = _two_classes(values)
     if parts is None:
         return None
@@ -51,7 +52,10 @@ def _two_classes(values):
     """Values below and above Otsu's threshold, or None if that parts nothing."""
     if values.size == 0 or values.min() == values.max():
         return None
-    above = values > threshold_otsu(values)
+    threshold = threshold_otsu(values)
+    if values.dtype.kind == "f":  # the middle of the last dark bin, of 256: take its end
+        threshold += (values.max() - values.min()) / 512
+    above = values > threshold
     dark, bright = values[~above], values[above]
     within = np.sqrt((dark.var() * dark.size + bright.var() * bright.size) / values.size)
     return (dark, bright) if bright.mean() - dark.mean() >= _LEAST_SEPARATION * within else None

@@ -61,18 +61,12 @@ def _complete(inside, size):
 
 
 def _median_one_by_one(pixels, inside, size, rows, columns):
-    half = size // 2
-    window = np.arange(-half, half + 1)
-    near_rows = rows[:, np.newaxis, np.newaxis] + window[:, np.newaxis]
-    near_columns = columns[:, np.newaxis, np.newaxis] + window
-    known = (near_rows >= 0) & (near_rows < pixels.shape[0])
-    known = known & (near_columns >= 0) & (near_columns < pixels.shape[1])
-    near = (np.clip(near_rows, 0, pixels.shape[0] - 1), np.clip(near_columns, 0, None))
-    near = (near[0], np.minimum(near[1], pixels.shape[1] - 1))
-    known &= inside[near]
-    values = np.where(known, pixels[near].astype(np.float64), np.inf).reshape(len(rows), -1)
-    middle = (known.reshape(len(rows), -1).sum(axis=1) - 1) // 2
-    return np.sort(values, axis=1)[np.arange(len(rows)), middle].astype(pixels.dtype)
+    shifts = np.indices((size, size)).reshape(2, -1) - size // 2
+    near = rows[:, np.newaxis] + shifts[0], columns[:, np.newaxis] + shifts[1]
+    held = tuple(np.clip(at, 0, edge - 1) for at, edge in zip(near, pixels.shape, strict=True))
+    known = inside[held] & (held[0] == near[0]) & (held[1] == near[1])
+    ranked = np.sort(np.where(known, pixels[held].astype(np.float64), np.inf), axis=1)
+    return ranked[np.arange(len(rows)), (known.sum(axis=1) - 1) // 2].astype(pixels.dtype)
 
 
 def _median_of_nine(pixels):

@@ -14,6 +14,7 @@ from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0
+_PALETTE = 3
 _COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 _DTYPES = {1: np.uint8, 8: np.uint8, 16: np.uint16}
 _UP_FILTER = 2
@@ -47,7 +48,8 @@ def read_png_header(path):
     OSError
         If the file is no PNG, or ends too early.
     ValueError
-        If it is not a grey image of 1, 8 or 16 bits, or is absurdly large.
+        If it is not a grey image of 1, 8 or 16 bits, or is absurdly large. Some scanners
+        write a palette of greys: that is a grey image of 8 bits.
     """
     with open(path, "rb") as file:
         start = file.read(33)
@@ -56,15 +58,17 @@ def read_png_header(path):
     if start[:8] != SIGNATURE or start[12:16] != b"IHDR" or len(start) < 33:
         raise OSError(f"{path} is not a PNG file, or its header is cut off.")
     n_columns, n_rows, bits, colour_type = struct.unpack(">IIBB", start[16:26])
+    check_pixels(path, n_rows, n_columns)
+    if b"IEND" not in end:
+        raise OSError(f"{path} is truncated: the PNG has no end mark.")
+    if colour_type == _PALETTE and _grey_palette(path) is not None:
+        return SliceHeader((n_rows, n_columns), np.dtype(np.uint8))
     if colour_type != _GREY or bits not in _DTYPES:
         kind = _COLOUR_TYPES.get(colour_type, f"colour type {colour_type}")
         raise ValueError(
             f"{path} is a {kind} image of {bits} bits; expected a grey slice of 8 or 16 bits, "
             "or a mask of 1 bit."
         )
-    check_pixels(path, n_rows, n_columns)
-    if b"IEND" not in end:
-        raise OSError(f"{path} is truncated: the PNG has no end mark.")
     return SliceHeader((n_rows, n_columns), np.dtype(_DTYPES[bits]))
 
 
@@ -80,9 +84,22 @@ def read_png(path):
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image)
+            if image.mode == "P":
+                pixels = _grey_palette(path)[pixels]
     except Exception as error:  # a broken file can make a decoder fail in any way
         raise OSError(f"{path} cannot be decoded as PNG: {error}") from error
     return pixels.astype(header.dtype, copy=False)
+
+
+def _grey_palette(path):
+    """The grey values of a palette, uint8, or None if some entry has a colour."""
+    try:
+        with Image.open(path) as image:
+            colours = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+            clear = "transparency" in image.info
+    except Exception as error:  # as above
+        raise OSError(f"{path} has no palette that can be read: {error}") from error
+    return None if clear or (colours != colours[:, :1]).any() else colours[:, 0]
 
 
 def encode_png(pixels, *, pixel_size_um=None):
