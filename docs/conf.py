@@ -19,7 +19,11 @@ extensions = [
 exclude_patterns = ["_build"]
 default_role = "any"
 autosummary_generate = True
-autodoc_default_options = {"members": True, "inherited-members": False}
+_ROUTING = ("fit", "partial_fit", "predict", "predict_proba", "score", "transform")
+autodoc_default_options = {
+    "members": True,
+    "exclude-members": ",".join(f"set_{name}_request" for name in _ROUTING),
+}
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 

@@ -84,7 +84,7 @@ def train(cores, max_epochs, batches_per_epoch):
         [split(getattr(core, name)) for core in cores.values()] for name in ("grey", "fraction")
     )
     model = UNetSegmenter(
-        max_epochs=max_epochs, batches_per_epoch=batches_per_epoch, random_state=0, verbose=2
+        max_epochs=max_epochs, batches_per_epoch=batches_per_epoch, random_state=0, verbose=1
     )
     return model.fit(
         [parts[0] for parts in grey],

@@ -12,8 +12,10 @@ __version__ = "0.1.0"
 
 _HOME = {
     "CoreMasker": "preprocessing",
+    "EnsembleSegmenter": "segmentation",
     "GMMLabeler": "labeling",
     "MaskDownsampler": "downsampling",
+    "MassCalibratedSegmenter": "segmentation",
     "MicrostructureMetrics": "microstructure",
     "SpeckleFilter": "preprocessing",
     "ThresholdLabeler": "labeling",

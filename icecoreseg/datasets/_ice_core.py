@@ -88,7 +88,9 @@ def make_ice_core(
         mask_low, mask_high : bool arrays
             The specimen.
         voxel_size_um, voxel_size_high_um : float
+            Voxel edges of the two scans.
         kind : str
+            As given.
         ice_fraction : float
             The exact one, close to what was asked for.
         density_kg_m3, mass_g : float

@@ -64,21 +64,21 @@ class MicrostructureMetrics(TransformerMixin, StackEstimator):
 
     Notes
     -----
-    ==========================  ======  ==============================================
-    column                      unit    definition (functions of the same name)
-    ==========================  ======  ==============================================
-    specimen_area_mm2           mm2     area inside
-    ice_fraction                1       phi_i, ice over specimen
-    porosity                    1       1 - phi_i
-    density_kg_m3               kg m-3  phi_i times density of ice
-    ice_mass_g                  g       ice volume of the slice times density of ice
-    perimeter_density_mm1       mm-1    L_A, boundary length over specimen area
-    ssa_2d_mm1                  mm-1    L_A / phi_i
-    ssa_2d_m2_kg                m2 kg-1 (4 / pi) L_A / (phi_i rho_i), if isotropic the SSA
-    intercept_length_mm         mm      2 phi_i / P_L, mean over in-plane directions
-    intercept_length_y_mm       mm      the same along rows axis y, or x
-    air_intercept_length_mm     mm      2 (1 - phi_i) / P_L, and along y, x
-    ==========================  ======  ==============================================
+    ==========================  =======  ==============================================
+    column                      unit     definition (functions of the same name)
+    ==========================  =======  ==============================================
+    specimen_area_mm2           mm2      area inside
+    ice_fraction                1        phi_i, ice over specimen
+    porosity                    1        1 - phi_i
+    density_kg_m3               kg m-3   phi_i times density of ice
+    ice_mass_g                  g        ice volume of the slice times density of ice
+    perimeter_density_mm1       mm-1     L_A, boundary length over specimen area
+    ssa_2d_mm1                  mm-1     L_A / phi_i
+    ssa_2d_m2_kg                m2 kg-1  (4 / pi) L_A / (phi_i rho_i), if isotropic the SSA
+    intercept_length_mm         mm       2 phi_i / P_L, mean over in-plane directions
+    intercept_length_y_mm       mm       the same along rows axis y, or x
+    air_intercept_length_mm     mm       2 (1 - phi_i) / P_L, and along y, x
+    ==========================  =======  ==============================================
 
     Slices without specimen give NaN; so do ratios without a denominator.
 
