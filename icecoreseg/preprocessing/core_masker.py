@@ -85,6 +85,10 @@ class CoreMasker(StackTransformer):
     stack give what the whole stack gives, except for the two slices next to a cut.
     A dask array keeps its chunks, and sees across their borders.
 
+    Whether a hollow at the rim is a pore or a break cannot be told where both are of one
+    size. The line then spans it, so that in snow a chipped or sawn-off side is followed
+    with an error of a pore or two.
+
     References
     ----------
     .. [1] Chan and Vese (2001), Active contours without edges, IEEE Trans. Image

@@ -43,8 +43,9 @@ def open_stack(path, *, slab=None, on_error="raise", outside=np.nan):
         If nothing is there, or a file is unreadable or truncated. The headers of all
         slices are looked at on opening, the pixels when they are read.
     ValueError
-        If a file is not grey (RGB, alpha, a palette of colours), has an unknown dtype or differs from
-        the others, or if a header declares more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``.
+        If a file is not grey (RGB, alpha, a palette of colours), has an unknown dtype or
+        differs from the others, or if a header declares more pixels than
+        ``PIL.Image.MAX_IMAGE_PIXELS``.
 
     Examples
     --------
