@@ -127,7 +127,7 @@ def perimeter_density(y, voxel_size_um):
 def perimeter_density_of(transitions, voxel_size_um):
     """L_A in mm-1 from counts of shape (..., 4, 2)."""
     units, lengths = step_vectors(STEPS_2D, voxel_size_um[1:])
-    return np.pi / 2 * crossings_per_mm(transitions, lengths) @ direction_weights(units)
+    return np.pi / 2 * (crossings_per_mm(transitions, lengths) * direction_weights(units)).sum(-1)
 
 
 def crossings_per_mm(counts, lengths_mm):

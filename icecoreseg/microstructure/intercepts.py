@@ -70,7 +70,7 @@ def intercepts_of(ice, transitions, voxel_size_um, *, phase=ICE, axis=None):
     units, lengths = step_vectors(STEPS_2D, voxel_size_um[1:])
     rates = crossings_per_mm(transitions, lengths)
     if axis is None:
-        return _intercept(ice, rates @ direction_weights(units), phase)
+        return _intercept(ice, (rates * direction_weights(units)).sum(axis=-1), phase)
     return _intercept(ice, rates[..., STEPS_2D.index((0, 1) if axis == 2 else (1, 0))], phase)
 
 

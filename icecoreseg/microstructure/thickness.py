@@ -7,16 +7,13 @@ from icecoreseg._validation import check_choice, check_voxel_size
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.microstructure._distance import BYTE_BOUND, bounded_squared_distance
 
-SURFACE_OFFSET_VOXELS = 0.5
-"""Diameters are counted from centre to centre of the voxels beyond the surface; a phase n
-voxels wide measures n or n + 1 that way, so that half a voxel is taken off."""
-
 
 def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
     """Diameter of the largest ball in a phase that covers each voxel, in mm.
 
     The opening of the phase by balls of growing radius, in steps of half a voxel up to 8
-    voxels and of 5 % above. The specimen's outline and the frame stop no ball, so that
+    voxels and of 5 % above; the radius is counted from the middle of a voxel to that of the
+    nearest of the other phase. Layers are found to one voxel (n or n + 1 voxels wide). The specimen's outline and the frame stop no ball, so that
     structures they cut look as thick as they can be.
 
     Parameters
@@ -33,7 +30,7 @@ def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
     -------
     float32 array of shape (n_slices, n_rows, n_columns)
         NaN where the voxel is not of the phase. Features below about three voxels cannot
-        be told apart: the smallest value is about 1.5 voxels.
+        be told apart: the smallest value is two voxels.
 
     Raises
     ------
@@ -48,14 +45,14 @@ def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
 
     Examples
     --------
-    A layer 8 voxels thick (thick layers are found to half a voxel):
+    A layer 8 voxels thick:
 
     >>> import numpy as np
     >>> y = np.zeros((24, 32, 32), np.uint8)
     >>> y[8:16] = 1
     >>> thickness = local_thickness(y, voxel_size_um=100)
     >>> round(float(np.nanmean(thickness)), 2)
-    0.75
+    0.8
     """
     check_choice(phase, (AIR, ICE), name="phase")
     edge_um = check_cubic(voxel_size_um)
@@ -63,7 +60,7 @@ def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
     limit = None if max_thickness_mm is None else max_thickness_mm * 1e3 / edge_um / 2
     in_phase = labels == phase
     radii, grade = _open(in_phase, labels == AIR + ICE - phase, limit)
-    diameters = _diameters(radii) * edge_um * 1e-3
+    diameters = np.float32(2 * radii * edge_um * 1e-3)
     return np.where(in_phase, diameters[grade], np.float32(np.nan))
 
 
@@ -85,7 +82,7 @@ def structure_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
     >>> import numpy as np
     >>> y = np.ones((72, 32, 32), bool) & (np.arange(72) // 8 % 2 == 1)[:, None, None]
     >>> round(structure_thickness(y, voxel_size_um=100)["mean_mm"], 2)
-    0.75
+    0.8
     """
     thickness = local_thickness(y, voxel_size_um, phase=phase, max_thickness_mm=max_thickness_mm)
     values = thickness[~np.isnan(thickness)]
@@ -110,13 +107,15 @@ def check_cubic(voxel_size_um):
 def _open(in_phase, other, limit):
     """Radii of the openings, and for each voxel the index of the largest that covers it."""
     squared, bound = _distance_to(other, limit)
-    largest = np.sqrt(min(float(squared[in_phase].max(initial=1)), bound**2))
-    radii = _radii(largest)
+    largest = np.sqrt(float(squared[in_phase].max(initial=1)))
+    radii = _radii(min(largest, bound if limit is None else limit))
+    least = np.append(1, (radii[1:] + radii[:-1]) / 2)  # a class reaches half way to the next
     grade = np.zeros(in_phase.shape, dtype=np.uint8)
-    for index, radius in reversed(list(enumerate(radii))):
-        centres = squared >= radius**2
+    for index in range(radii.size - 1, -1, -1):
+        centres = squared >= least[index] ** 2
         centres &= in_phase
-        covered = bounded_squared_distance(centres, int(np.ceil(radius))) < radius**2
+        reach = bounded_squared_distance(centres, int(np.ceil(radii[index])))
+        covered = reach < radii[index] ** 2
         covered &= grade == 0
         grade[covered] = index
     return radii, grade
@@ -141,13 +140,9 @@ def _distance_to(other, limit):
 
 def _radii(largest):
     """Radii of the openings, from 1 voxel to the largest: fine below 8, then in steps of 5 %."""
-    radii = list(np.arange(1, min(largest, 8) + 1e-9, 0.5))
+    radii = list(np.arange(1, min(largest, 8) + 0.25, 0.5))
     while radii[-1] * 1.05 < largest:
         radii.append(max(radii[-1] * 1.05, radii[-1] + 0.5))
-    return np.array(radii[:256])
-
-
-def _diameters(radii):
-    """Diameter in voxels that stands for each radius: the middle of its class."""
-    upper = np.append(radii[1:], radii[-1])
-    return (radii + upper - SURFACE_OFFSET_VOXELS).astype(np.float32)
+    if largest > radii[-1] + 0.25:
+        radii.append(largest)
+    return np.array(radii)
