@@ -12,11 +12,7 @@ from icecoreseg import open_stack, write_stack
 from icecoreseg.stacks import _png
 
 RNG = np.random.default_rng(0)
-
-
 GREY = RNG.integers(0, 256, (5, 7, 6), dtype=np.uint8)
-
-
 DEEP = RNG.integers(0, 2**16, (5, 7, 6), dtype=np.uint16)
 
 

@@ -17,17 +17,9 @@ from icecoreseg import open_stack, write_stack
 from icecoreseg.stacks import _png
 
 RNG = np.random.default_rng(0)
-
-
 GREY = RNG.integers(0, 256, (5, 7, 6), dtype=np.uint8)
-
-
 DEEP = RNG.integers(0, 2**16, (5, 7, 6), dtype=np.uint16)
-
-
 FRACTION = np.where(GREY > 200, np.nan, GREY / 255).astype(np.float32)
-
-
 LABELS = RNG.choice(np.array([0, 1, 255], np.uint8), (5, 7, 6))
 
 
