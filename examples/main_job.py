@@ -55,20 +55,21 @@ def scan_cores(folder, n_slices, n_columns):
 def label_core(folder, kind):
     """Steps 1 and 2: open the raw scans, mask the specimen, label it, average the labels.
 
-    Everything is lazy until `write_stack` pulls it through, slab by slab.
+    Stacks are lazy: `write_stack` pulls them through slab by slab, so that nothing here
+    grows with the length of the core. What several steps read is written first.
     """
-    low = open_stack(folder / "scans" / kind / "low")
-    high = open_stack(folder / "scans" / kind / "high")
+    files = {name: folder / "labels" / f"{kind}_{name}.npy" for name in ("low", "high", "fraction")}
+    for name in ("low", "high"):
+        scan = open_stack(folder / "scans" / kind / name)
+        write_stack(CoreMasker().fit_transform(scan), files[name], overwrite=True)
     reference = make_pipeline(
-        CoreMasker(),
-        GMMLabeler(output="fraction"),
-        MaskDownsampler(factor=2, threshold=None),
+        GMMLabeler(output="fraction"), MaskDownsampler(factor=2, threshold=None)
     )
-    results = {"grey": CoreMasker().fit_transform(low), "fraction": reference.fit_transform(high)}
-    for name, stack in results.items():
-        write_stack(stack, folder / "labels" / f"{kind}_{name}.npy", overwrite=True)
-    opened = {name: open_stack(folder / "labels" / f"{kind}_{name}.npy") for name in results}
-    return SimpleNamespace(**{name: stack.compute() for name, stack in opened.items()})
+    fraction = reference.fit_transform(open_stack(files["high"]))
+    write_stack(fraction, files["fraction"], overwrite=True)
+    return SimpleNamespace(
+        grey=open_stack(files["low"]).compute(), fraction=open_stack(files["fraction"]).compute()
+    )
 
 
 def split(stack):
