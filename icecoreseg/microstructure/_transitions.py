@@ -93,7 +93,7 @@ def count_transitions(y, steps, *, fresh=0):
     y : uint8 array of shape (n_rows, n_columns) or (n_slices, n_rows, n_columns)
         Labels.
     steps : sequence of tuples of int, one per axis
-        The first is 0 or 1, the last -1, 0 or 1.
+        The first is not negative.
     fresh : int
         How many slices at the start were already counted among themselves.
 
@@ -111,25 +111,26 @@ def count_transitions(y, steps, *, fresh=0):
     """
     counts = np.zeros((len(steps), 3), dtype=np.int64)
     thickness = max(1, BLOCK_VOXELS // max(1, y[0].size))
+    reach = max(step[0] for step in steps) if len(steps) else 0
     for start in range(fresh, len(y), thickness):
-        overlap = min(start, 1)
+        overlap = min(start, reach)
         counts += _count_block(y[start - overlap : start + thickness], steps, overlap)
     return counts
 
 
 def _count_block(y, steps, overlap):
     has_void = y.max(initial=0) > ICE
-    cuts = {"all": y, "left": y[..., :-1], "right": y[..., 1:]}
-    views = {name: _pack(cut, has_void) for name, cut in cuts.items()}
-    sides = {0: ("all", "all"), 1: ("left", "right"), -1: ("right", "left")}
+    shifts = {abs(int(step[-1])) for step in steps}
+    views = {s: [_pack(y[..., cut], has_void) for cut in _cuts(s)] for s in shifts}
     counts = []
     for step in steps:
-        first = 0 if step[0] else overlap
-        (near, inside_near), (far, inside_far) = (views[side] for side in sides[step[-1]])
+        first = max(0, overlap - int(step[0]))
+        sides = views[abs(int(step[-1]))]
+        (near, inside_near), (far, inside_far) = sides if step[-1] >= 0 else sides[::-1]
         window = (*step[:-1], 0)  # along the columns the views are shifted already
         near, far = (neighbours(x[first:], window)[i] for i, x in enumerate((near, far)))
         if inside_near is None:
-            n_columns = y.shape[-1] - abs(step[-1])
+            n_columns = max(0, y.shape[-1] - abs(step[-1]))
             pairs = int(np.prod(near.shape[:-1])) * n_columns
         else:
             inside = neighbours(inside_near[first:], window)[0]
@@ -137,6 +138,11 @@ def _count_block(y, steps, overlap):
             near, far, pairs = near & inside, far & inside, _count_bits(inside)
         counts.append((_count_bits(near ^ far), pairs, _count_bits(near) + _count_bits(far)))
     return np.array(counts, dtype=np.int64)
+
+
+def _cuts(shift):
+    """The columns that have a neighbour `shift` columns on, and these."""
+    return (slice(None, -shift), slice(shift, None)) if shift else (slice(None), slice(None))
 
 
 def _pack(y, has_void):

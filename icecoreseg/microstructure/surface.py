@@ -32,7 +32,9 @@ from icecoreseg.microstructure.plausibility import warn_implausible_ssa
 METHODS = ("crofton", "marching_cubes")
 
 
-def surface_density(y, voxel_size_um, *, method="crofton", correct_orientation=True):
+def surface_density(
+    y, voxel_size_um, *, method="crofton", correct_orientation=True, extrapolate=False
+):
     """Ice-air surface per volume of the specimen, S_V in mm-1.
 
     S_V = 2 sum_d w_d N_d / (M_d h_d): twice the mean, over the thirteen neighbour
@@ -50,6 +52,11 @@ def surface_density(y, voxel_size_um, *, method="crofton", correct_orientation=T
     correct_orientation : bool
         Divide Crofton's sum by its known error for the normals that the surface has,
         from a sample of them: flat surfaces along an axis are 7 % too small without it.
+    extrapolate : bool
+        Count pairs two voxels apart too, and extrapolate to distance zero. For sharp
+        crevices, as between overlapping grains, where pairs one voxel apart miss 6 % of the
+        surface of grains 16 voxels wide; smooth surfaces of that size do not need it, and
+        speckle counts double.
 
     Returns
     -------
@@ -87,7 +94,7 @@ def surface_density(y, voxel_size_um, *, method="crofton", correct_orientation=T
         )
     if method == "marching_cubes":
         return _marching_cubes(y, edges_um)
-    return _crofton(y, edges_um, correct_orientation)
+    return _crofton(y, edges_um, correct_orientation, 2 if extrapolate else 1)
 
 
 def specific_surface_area(
@@ -98,6 +105,7 @@ def specific_surface_area(
     temperature_c=DEFAULT_TEMPERATURE_C,
     ice_density_kg_m3=None,
     correct_orientation=True,
+    extrapolate=False,
 ):
     """Specific surface area: ice-air surface per mass of ice, in m2 kg-1.
 
@@ -107,7 +115,7 @@ def specific_surface_area(
 
     Parameters
     ----------
-    y, voxel_size_um, method, correct_orientation
+    y, voxel_size_um, method, correct_orientation, extrapolate
         As in `surface_density`.
     temperature_c, ice_density_kg_m3
         As in `density`.
@@ -138,7 +146,11 @@ def specific_surface_area(
     True
     """
     surface = surface_density(
-        y, voxel_size_um, method=method, correct_orientation=correct_orientation
+        y,
+        voxel_size_um,
+        method=method,
+        correct_orientation=correct_orientation,
+        extrapolate=extrapolate,
     )
     ice = float(fraction_of(slice_amounts(y).sum(axis=0)))
     if not ice > 0:
@@ -170,20 +182,23 @@ def optical_diameter(ssa_m2_kg, *, temperature_c=DEFAULT_TEMPERATURE_C, ice_dens
     return 6e3 / (ssa_m2_kg * choose_ice_density(temperature_c, ice_density_kg_m3))
 
 
-def _crofton(y, edges_um, correct_orientation):
+def _crofton(y, edges_um, correct_orientation, n_lags):
     units, lengths = step_vectors(STEPS_3D, edges_um)
     weights = direction_weights(units)
+    steps = np.concatenate([np.array(STEPS_3D) * lag for lag in range(1, n_lags + 1)])
     counts, phases, bias, n_seen = 0, 0, 0.0, 0
-    for fresh, slab in overlapping_slabs(y):
-        fresh_counts = count_transitions(slab, STEPS_3D, fresh=fresh)
+    for fresh, slab in overlapping_slabs(y, n_lags):
+        fresh_counts = count_transitions(slab, steps, fresh=fresh)
         counts, phases = counts + fresh_counts, phases + count_phases(slab[fresh:])
-        n_fresh = fresh_counts[:, 0].sum()
+        n_fresh = fresh_counts[: len(units), 0].sum()
         if correct_orientation and n_fresh:
             quadrature = mean_quadrature(slab, units, weights, edges_um)
             if not np.isnan(quadrature):
                 bias, n_seen = bias + n_fresh * quadrature, n_seen + n_fresh
-    rates = crossings_per_mm(correct_for_rim(counts, phases), lengths)
-    surface = 2 * rates @ weights
+    pairs = correct_for_rim(counts, phases).reshape(n_lags, -1, 2)
+    rates = [crossings_per_mm(pairs[lag], lengths * (lag + 1)) for lag in range(n_lags)]
+    rate = rates[0] if n_lags == 1 else 2 * rates[0] - rates[1]
+    surface = 2 * rate @ weights
     return float(surface / (bias / n_seen) if n_seen else surface)
 
 

@@ -175,9 +175,12 @@ def _resample_means(values, weights, length, n_resamples, rng):
 
 
 def _carlstein_length(values):
-    if values.size < 3 or values.std() == 0:
+    if values.size < 3:
         return 1
-    r = float(np.clip(np.corrcoef(values[:-1], values[1:])[0, 1], 0, 0.999))
+    deviation = values - values.mean()
+    total = (deviation**2).sum()
+    likeness = (deviation[1:] * deviation[:-1]).sum() / total if total > 0 else 0.0
+    r = float(np.clip(likeness, 0, 0.999))
     return max(1, round((2 * r / (1 - r**2)) ** (2 / 3) * values.size ** (1 / 3)))
 
 
