@@ -159,18 +159,21 @@ def _last_lag(n, edges_um, axis, max_lag_mm):
 def _count_pairs(y, axis, lag):
     """Sum over pairs of ice times ice, and the number of pairs inside."""
     step = tuple(lag if i == axis else 0 for i in range(3))
+    count = _count_fractions if y.dtype.kind == "f" else _count_labels
     both, n_pairs = 0.0, 0
     for near, far in blocks(*neighbours(y, step)):
-        if y.dtype.kind == "f":
-            product = near * far
-            both += np.nansum(product, dtype=float)
-            n_pairs += product.size - np.count_nonzero(np.isnan(product))
-        else:
-            both += np.count_nonzero((near & far) == ICE) - _count_half_outside(near, far)
-            n_pairs += np.count_nonzero((near | far) != OUTSIDE)
+        ice, pairs = count(near, far)
+        both, n_pairs = both + ice, n_pairs + pairs
     return float(both), int(n_pairs)
 
 
-def _count_half_outside(near, far):
-    """Pairs of ice and outside: their bits, too, have only the lowest in common."""
-    return np.count_nonzero((near ^ far) == (ICE ^ OUTSIDE))
+def _count_fractions(near, far):
+    product = near * far
+    return np.nansum(product, dtype=float), product.size - np.count_nonzero(np.isnan(product))
+
+
+def _count_labels(near, far):
+    if near.max() <= ICE and far.max() <= ICE:
+        return np.count_nonzero(near & far), near.size
+    both = np.count_nonzero((near == ICE) & (far == ICE))
+    return both, np.count_nonzero(np.maximum(near, far) != OUTSIDE)
