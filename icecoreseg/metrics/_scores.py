@@ -184,30 +184,32 @@ def matthews_score(y_true, y_pred, *, average="pooled", sample_weight=None):
 
 
 def reduce_score(score, counts, *, positive=None, average="pooled", sample_weight=None):
-    """Turn counts of shape (n_slices, 2, 3) into one score, or one per slice."""
+    """Turn counts of shape (n_slices, 2, 3) into one score, or one per slice; warn of NaN."""
     if average is not None:
         check_choice(average, AVERAGES, name="average")
+    options = {}
+    if positive is not None:
+        options["positive"] = check_choice(positive, (AIR, ICE), name="positive")
     weights = _check_weights(sample_weight, counts.shape[0])
-    options = (
-        {}
-        if positive is None
-        else {"positive": check_choice(positive, (AIR, ICE), name="positive")}
-    )
-    if average is None:
-        return score(counts, **options)
-    if average == "pooled":
-        counts = counts if weights is None else counts * weights[:, np.newaxis, np.newaxis]
-        value = score(counts.sum(axis=0), **options)
-    else:
-        value = _mean_defined(score(counts, **options), weights)
-    if np.isnan(value):
+    value = average_score(score, counts, average=average, weights=weights, **options)
+    if average is not None and np.isnan(value):
         warnings.warn(
             f"The {score.__name__.strip('_')} score is undefined: the whole stack lacks the "
             "voxels that it is a share of. It is NaN.",
             UndefinedMetricWarning,
             stacklevel=3,
         )
-    return float(value)
+    return value
+
+
+def average_score(score, counts, *, average, weights=None, **options):
+    """As `reduce_score`, of checked arguments and without a warning."""
+    if average is None:
+        return score(counts, **options)
+    if average == "pooled":
+        counts = counts if weights is None else counts * weights[:, np.newaxis, np.newaxis]
+        return float(score(counts.sum(axis=0), **options))
+    return float(_mean_defined(score(counts, **options), weights))
 
 
 def _check_weights(sample_weight, n_slices):

@@ -1,10 +1,8 @@
 """All scores at once, from one count."""
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import UndefinedMetricWarning
 
+from icecoreseg._validation import check_choice
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.metrics import _scores
 from icecoreseg.metrics._confusion import confusion_counts
@@ -44,12 +42,12 @@ def score_table(y_true, y_pred, *, average="pooled"):
     >>> table["dice_ice"], table["n_slices_dice_ice"], table["n_slices_dice_air"]
     (1.0, 2, 1)
     """
+    if average is not None:
+        check_choice(average, _scores.AVERAGES, name="average")
     counts = confusion_counts(y_true, y_pred)
     table = {}
     for name, score, options in _every_score():
-        with warnings.catch_warnings():  # NaN says it, and n_slices counts it
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
-            table[name] = _scores.reduce_score(score, counts, average=average, **options)
+        table[name] = _scores.average_score(score, counts, average=average, **options)
         if average == "mean":
             defined = ~np.isnan(score(counts, **options))
             table[f"n_slices_{name}"] = int(np.count_nonzero(defined))

@@ -82,7 +82,7 @@ def blocks(near, far):
         yield near[start : start + step], far[start : start + step]
 
 
-def count_transitions(y, steps, *, fresh=0):
+def count_transitions(y, steps, *, fresh=0, with_pairs=True):
     """Ice-air transitions, pairs, and ice in them, for voxels of an array a step apart.
 
     Counted on images of one bit per voxel: every direction is then a few logical operations
@@ -96,6 +96,8 @@ def count_transitions(y, steps, *, fresh=0):
         The first is not negative.
     fresh : int
         How many slices at the start were already counted among themselves.
+    with_pairs : bool
+        False leaves the pairs and their ice at 0, for those who need transitions only.
 
     Returns
     -------
@@ -114,49 +116,56 @@ def count_transitions(y, steps, *, fresh=0):
     reach = max(step[0] for step in steps) if len(steps) else 0
     for start in range(fresh, len(y), thickness):
         overlap = min(start, reach)
-        counts += _count_block(y[start - overlap : start + thickness], steps, overlap)
+        block = y[start - overlap : start + thickness]
+        counts += _count_block(block, steps, overlap, with_pairs)
     return counts
 
 
-def _count_block(y, steps, overlap):
-    has_void = y.max(initial=0) > ICE
+def _count_block(y, steps, overlap, with_pairs):
+    ice, inside = _pack(y)
     shifts = {abs(int(step[-1])) for step in steps}
-    views = {s: [_pack(y[..., cut], has_void) for cut in _cuts(s)] for s in shifts}
+    views = {s: ((ice, inside), (_shift(ice, s), _shift(inside, s))) for s in shifts}
     counts = []
     for step in steps:
         first = max(0, overlap - int(step[0]))
         sides = views[abs(int(step[-1]))]
         (near, inside_near), (far, inside_far) = sides if step[-1] >= 0 else sides[::-1]
-        window = (*step[:-1], 0)  # along the columns the views are shifted already
-        near, far = (neighbours(x[first:], window)[i] for i, x in enumerate((near, far)))
-        if inside_near is None:
-            n_columns = max(0, y.shape[-1] - abs(step[-1]))
-            pairs = int(np.prod(near.shape[:-1])) * n_columns
-        else:
-            inside = neighbours(inside_near[first:], window)[0]
-            inside = inside & neighbours(inside_far[first:], window)[1]
-            near, far, pairs = near & inside, far & inside, _count_bits(inside)
-        counts.append((_count_bits(near ^ far), pairs, _count_bits(near) + _count_bits(far)))
+        window = (*step[:-1], 0)  # along the columns, one side is shifted already
+        near, _ = neighbours(near[first:], window)
+        _, far = neighbours(far[first:], window)
+        inside, _ = neighbours(inside_near[first:], window)
+        inside = inside & neighbours(inside_far[first:], window)[1]
+        differ = _count_bits((near ^ far) & inside)
+        pairs = _count_bits(inside) if with_pairs else 0
+        n_ice = _count_bits(near & inside) + _count_bits(far & inside) if with_pairs else 0
+        counts.append((differ, pairs, n_ice))
     return np.array(counts, dtype=np.int64)
 
 
-def _cuts(shift):
-    """The columns that have a neighbour `shift` columns on, and these."""
-    return (slice(None, -shift), slice(shift, None)) if shift else (slice(None), slice(None))
-
-
-def _pack(y, has_void):
-    """Bits of the ice and of the inside (None if all is inside), in words of 64 voxels."""
-    if not has_void:
-        return _pack_bits(y), None
-    return _pack_bits(y == ICE), _pack_bits(y != OUTSIDE)
+def _pack(y):
+    """Bits of the ice and of the inside, in words of 64 voxels; voxels beyond the row are 0."""
+    if y.max(initial=0) > ICE:
+        return _pack_bits(y == ICE), _pack_bits(y != OUTSIDE)
+    row = _pack_bits(np.ones((1,) * (y.ndim - 1) + y.shape[-1:], dtype=np.uint8))
+    return _pack_bits(y), np.broadcast_to(row, (*y.shape[:-1], row.shape[-1]))
 
 
 def _pack_bits(mask):
-    packed = np.packbits(mask, axis=-1)
+    packed = np.packbits(mask, axis=-1, bitorder="little")
+    if packed.shape[-1] % 8 == 0:
+        return packed.view("<u8")
     words = np.zeros((*packed.shape[:-1], -(-packed.shape[-1] // 8) * 8), dtype=np.uint8)
     words[..., : packed.shape[-1]] = packed
-    return words.view(np.uint64)
+    return words.view("<u8")
+
+
+def _shift(words, n):
+    """Every voxel takes the bit of the voxel `n` columns on; the last ones become 0."""
+    if n == 0:
+        return words
+    shifted = words >> np.uint64(n)
+    shifted[..., :-1] |= words[..., 1:] << np.uint64(64 - n)
+    return shifted
 
 
 def _count_bits(words):

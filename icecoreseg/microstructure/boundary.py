@@ -44,14 +44,18 @@ def slice_transitions(y):
     array of shape (n_slices, 4, 2), float64
         See `correct_for_rim`.
     """
-    y = check_measured(y)
-    counts = np.empty((y.shape[0], len(STEPS_2D), 2))
-    for start, slab in iterate_slabs(y):
-        for offset, image in enumerate(slab):
-            labels = as_labels(image)
-            raw = count_transitions(labels, STEPS_2D)
-            counts[start + offset] = correct_for_rim(raw, count_phases(labels))
-    return counts
+    pairs = [
+        correct_for_rim(count_transitions(labels, STEPS_2D), count_phases(labels))
+        for labels in _label_images(y)
+    ]
+    return np.array(pairs)
+
+
+def _label_images(y):
+    """Yield the slices of a stack as uint8 labels."""
+    for _, slab in iterate_slabs(check_measured(y)):
+        for image in slab:
+            yield as_labels(image)
 
 
 def boundary_length(y, voxel_size_um):
@@ -88,7 +92,10 @@ def boundary_length(y, voxel_size_um):
     units, lengths = step_vectors(STEPS_2D, edges_um)
     pixel_mm2 = np.prod(edges_um) * 1e-6
     per_transition = np.pi / 2 * direction_weights(units) * pixel_mm2 / lengths
-    return slice_transitions(y)[..., 0] @ per_transition
+    counts = [
+        count_transitions(labels, STEPS_2D, with_pairs=False)[:, 0] for labels in _label_images(y)
+    ]
+    return (np.array(counts) * per_transition).sum(axis=-1)
 
 
 def perimeter_density(y, voxel_size_um):
