@@ -16,7 +16,7 @@ SLAB_VOXELS = 2**23
 """Voxels of a slab in memory: temporaries of a few float32 copies stay near 100 MB."""
 
 
-def slab_bounds(n_slices, slice_voxels, *, multiple=1, slab_voxels=SLAB_VOXELS):
+def slab_bounds(n_slices, slice_voxels, *, multiple=1, at_least=1, slab_voxels=SLAB_VOXELS):
     """Yield (start, stop) of consecutive slabs of about `slab_voxels` voxels.
 
     Parameters
@@ -27,13 +27,16 @@ def slab_bounds(n_slices, slice_voxels, *, multiple=1, slab_voxels=SLAB_VOXELS):
         Voxels of one slice.
     multiple : int
         Every slab but the last holds a multiple of this many slices.
+    at_least : int
+        And no fewer than this many.
 
     Examples
     --------
     >>> list(slab_bounds(5, 100, multiple=2, slab_voxels=250))
     [(0, 2), (2, 4), (4, 5)]
     """
-    step = max(1, slab_voxels // max(1, slice_voxels) // multiple) * multiple
+    wanted = max(at_least, slab_voxels // max(1, slice_voxels))
+    step = max(1, wanted // multiple) * multiple
     for start in range(0, n_slices, step):
         yield start, min(start + step, n_slices)
 
@@ -56,8 +59,8 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
         How many slices become one; slabs are cut at multiples of it.
     halo : int
         Neighbouring slices that the function sees on either side of a slab (fewer at the
-        ends of the stack); their results are cut away. Not together with `tail` or
-        `factor`.
+        ends of the stack). It is then called as ``function(*slabs, inner=...)`` and
+        returns results for ``slab[inner]`` only. Not together with `tail` or `factor`.
 
     Returns
     -------
@@ -70,11 +73,11 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     n_slices = stacks[0].shape[0]
     result = np.empty((n_slices // factor, *tail), dtype=dtype)
     slice_voxels = int(np.prod(stacks[0].shape[1:]))
-    for start, stop in slab_bounds(n_slices, slice_voxels, multiple=factor):
+    for start, stop in slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo):
         first = max(0, start - halo)
         slabs = [stack[first : stop + halo] for stack in stacks]
-        inner = slice(start - first, start - first + (stop - start) // factor)
-        result[start // factor : stop // factor] = function(*slabs)[inner]
+        inner = {"inner": slice(start - first, stop - first)} if halo else {}
+        result[start // factor : stop // factor] = function(*slabs, **inner)
     return result
 
 
@@ -89,8 +92,7 @@ def _map_lazily(function, stacks, dtype, tail, factor, halo):
         for stack in stacks
     ]
     if halo:
-        overlap = {"depth": {0: halo}, "boundary": "none", "meta": np.empty((0, 0, 0), dtype)}
-        return da.map_overlap(function, *stacks, dtype=dtype, align_arrays=False, **overlap)
+        return _map_overlapping(function, stacks, dtype, halo)
     axes = {2: {}, 3: {"new_axis": 1}, 1: {"drop_axis": 2}, 0: {"drop_axis": (1, 2)}}[len(tail)]
     return da.map_blocks(
         function,
@@ -99,6 +101,30 @@ def _map_lazily(function, stacks, dtype, tail, factor, halo):
         chunks=(tuple(chunk // factor for chunk in chunks), *((n,) for n in tail)),
         meta=np.empty((0,) * (1 + len(tail)), dtype=dtype),
         **axes,
+    )
+
+
+def _map_overlapping(function, stacks, dtype, halo):
+    """Chunks with `halo` slices of their neighbours; the function is told which are its own."""
+    import dask.array as da
+    from dask.array.overlap import ensure_minimum_chunksize, overlap
+
+    chunks = ensure_minimum_chunksize(halo, stacks[0].chunks[0])
+    stacks = [stack.rechunk({0: chunks}) for stack in stacks]
+    last = len(chunks) - 1
+
+    def work(*slabs, block_info=None):
+        position = block_info[0]["chunk-location"][0]
+        start = halo if position > 0 else 0
+        stop = len(slabs[0]) - (halo if position < last else 0)
+        return function(*slabs, inner=slice(start, stop))
+
+    return da.map_blocks(
+        work,
+        *(overlap(stack, {0: halo, 1: 0, 2: 0}, boundary="none") for stack in stacks),
+        dtype=dtype,
+        chunks=(chunks, *stacks[0].chunks[1:]),
+        meta=np.empty((0, 0, 0), dtype=dtype),
     )
 
 
@@ -128,7 +154,7 @@ def iterate_with_halo(stack, halo):
     ``slab[inner]`` is the slab proper, whose first slice is number `start` of the stack.
     Every chunk of a lazy stack is computed once: what the next slab needs is kept.
     """
-    bounds = list(_bounds((stack,), 1))
+    bounds = list(_bounds((stack,), 1, at_least=halo))
     unread = iter(bounds)
     first, held = 0, np.empty((0, *stack.shape[1:]), dtype=stack.dtype)
     for start, stop in bounds:
@@ -142,11 +168,11 @@ def iterate_with_halo(stack, halo):
         yield start, slab, slice(start - first - begin, stop - first - begin)
 
 
-def _bounds(stacks, multiple):
+def _bounds(stacks, multiple, at_least=1):
     """(start, stop) of the slabs: the chunks of the first lazy stack, else `slab_bounds`."""
     lazy = next((stack for stack in stacks if is_lazy(stack)), None)
     if lazy is None:
         n_slices, slice_voxels = stacks[0].shape[0], int(np.prod(stacks[0].shape[1:]))
-        return slab_bounds(n_slices, slice_voxels, multiple=multiple)
+        return slab_bounds(n_slices, slice_voxels, multiple=multiple, at_least=at_least)
     edges = np.cumsum((0, *_slice_chunks(lazy, multiple))).tolist()
     return pairwise(edges)

@@ -12,7 +12,7 @@ from icecoreseg._validation import (
     inside_mask,
 )
 from icecoreseg.labeling._labeler import Labeler
-from icecoreseg.labeling._smoothing import kernel_radius, smooth_inside
+from icecoreseg.labeling._smoothing import smooth_inside, smoothing_reach
 from icecoreseg.labeling.histogram import (
     bin_index,
     choose_bin_width,
@@ -26,16 +26,17 @@ from icecoreseg.labels import AIR, ICE, OUTSIDE
 class GMMLabeler(Labeler):
     r"""Label ice and air by a two-component Gaussian mixture per slice.
 
-    The weak labeler of the paper [1]_: grey levels of the specimen are a mixture of two
+    The weak labeler of the paper [1]_: the grey levels of the specimen are a mixture of two
     Gaussians with one (*tied*) variance, started from k-means; the component of larger
     mean is ice. Expectation-maximisation runs on the histogram of the slice, which
     gives the result of `sklearn.mixture.GaussianMixture` on its voxels, and the labels
     are looked up by grey level.
 
     Beyond the paper, the scan is smoothed along the core too (neighbouring fine slices
-    show the same grains and bubbles), the fit runs to convergence, and a slice with too few
-    voxels of one phase borrows that phase from the whole stack. For the paper's own recipe
-    use ``GMMLabeler(smoothing=(0, 1.1, 1.1), anchor_strength=0, tol=1e-3)``.
+    show the same grains and bubbles) and its blur taken back, the fit runs to
+    convergence, and a slice with too few voxels of one phase borrows that phase from the
+    whole stack. For the paper's own recipe use ``GMMLabeler(smoothing=(0, 1.1, 1.1),
+    sharpening=0, anchor_strength=0, tol=1e-3)``.
 
     Parameters
     ----------
@@ -47,6 +48,9 @@ class GMMLabeler(Labeler):
     smoothing : float, (float, float, float) or None
         Standard deviation in voxels of the Gaussian smoothing before the fit, for all axes
         or for (z, y, x). The outside does not bleed into the rim. None: no smoothing.
+    sharpening : float
+        Weight a of an unsharp mask in the smoothing, ``(1 + a) G(sigma) - a G(2 sigma)``:
+        gives back the small structures that smoothing and scanner blur. 0: plain Gaussian.
     anchor_strength : float
         How much a slice borrows from the mixture of the whole stack, in voxels of the stack
         per voxel of the slice and component; 0 fits every slice alone.
@@ -90,7 +94,7 @@ class GMMLabeler(Labeler):
     -----
     ``predict`` fits the mixtures of the slices that it is given; what it takes from ``fit``
     is the anchor. With smoothing along z the label of a slice depends on its neighbours
-    (two on either side by default); lazy stacks are computed with that overlap, so that
+    (five on either side by default); lazy stacks are computed with that overlap, so that
     their labels equal those of the stack in memory.
 
     References
@@ -118,7 +122,8 @@ class GMMLabeler(Labeler):
         n_components=2,
         *,
         covariance_type="tied",
-        smoothing=1.0,
+        smoothing=1.3,
+        sharpening=0.8,
         anchor_strength=0.01,
         tol=1e-9,
         max_iter=1000,
@@ -129,6 +134,7 @@ class GMMLabeler(Labeler):
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.smoothing = smoothing
+        self.sharpening = sharpening
         self.anchor_strength = anchor_strength
         self.tol = tol
         self.max_iter = max_iter
@@ -241,26 +247,30 @@ class GMMLabeler(Labeler):
         sigma = np.broadcast_to(np.asarray(smoothing, dtype=float), (3,))
         if not (np.isfinite(sigma).all() and (sigma >= 0).all()):
             raise ValueError(f"smoothing must be None or non-negative, got {self.smoothing!r}.")
+        if not 0 <= self.sharpening < np.inf:
+            raise ValueError(f"sharpening must be non-negative, got {self.sharpening!r}.")
         return tuple(sigma)
 
     def _halo(self):
-        return kernel_radius(self._sigma()[0])
+        return smoothing_reach(self._sigma(), self.sharpening)[0]
 
-    def _smooth(self, slab):
-        """(grey levels, inside) of a slab, smoothed if asked for."""
+    def _smooth(self, slab, inner=slice(None)):
+        """(grey levels, inside) of the inner slices of a slab, smoothed if asked for."""
         check_grey_values(slab, self.outside)
         inside = inside_mask(slab, self.outside)
-        if any(self._sigma()):
-            slab = smooth_inside(slab, inside, self._sigma())
-        return slab, inside
+        if not any(self._sigma()):
+            return slab[inner], inside[inner]
+        smoothed = smooth_inside(
+            slab, inside, self._sigma(), sharpening=self.sharpening, inner=inner
+        )
+        return smoothed, inside[inner]
 
     def _histograms(self, X):
         """Histogram of every slice, read slab by slab."""
         histograms = []
         self.bin_width_ = None
         for _, slab, inner in iterate_with_halo(X, self._halo()):
-            levels, inside = self._smooth(slab)
-            for plane, mask in zip(levels[inner], inside[inner], strict=True):
+            for plane, mask in zip(*self._smooth(slab, inner), strict=True):
                 values = plane[mask]
                 if self.bin_width_ is None and values.size:
                     self.bin_width_ = choose_bin_width(values)
@@ -317,10 +327,9 @@ class GMMLabeler(Labeler):
         check_is_fitted(self)
         X = self._check(X)
 
-        def work(slab):
-            levels, inside = self._smooth(slab)
-            planes = [self._fraction(*pair) for pair in zip(levels, inside, strict=True)]
-            return finish(np.stack(planes))
+        def work(slab, inner=slice(None)):
+            pairs = zip(*self._smooth(slab, inner), strict=True)
+            return finish(np.stack([self._fraction(*pair) for pair in pairs]))
 
         return map_slabs(work, X, dtype=dtype, halo=self._halo())
 

@@ -119,7 +119,7 @@ def choose_bin_width(values):
     """
     if values.dtype.kind == "u" or (values == np.rint(values)).all():
         return 1.0
-    finest = max(np.ptp(values) / N_BINS, np.abs(values).max() / 2**20)
+    finest = max(np.ptp(values) / N_BINS, np.abs(values).max() / 2**16)
     return float(2.0 ** np.floor(np.log2(finest)))
 
 

@@ -217,7 +217,9 @@ class CoreMasker(StackTransformer):
         )
         numbers = np.arange(X.shape[0]).reshape(-1, 1, 1)
         outlines = map_slabs(
-            lambda found, numbers: _steady_slab(found, numbers, reduction_factor(shape)),
+            lambda found, numbers, inner: _steady_slab(found, numbers, reduction_factor(shape))[
+                inner
+            ],
             found,
             numbers,
             dtype=np.float32,
