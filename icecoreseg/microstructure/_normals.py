@@ -4,7 +4,7 @@ Thirteen directions see a flat surface 7 % too small if it lies along an axis, u
 too large if it does not, and a sphere right. The error of the quadrature is a known
 function of the normal n, q(n) = 2 sum_d w_d |n . u_d|, so it suffices to know the
 *distribution* of normals: S = S_crofton / <q>, with <q> the mean of q over the area.
-Two thousand normals give that mean to 0.1 %, since q varies by a few percent only.
+A thousand normals give that mean to 0.1 %, since q varies by a few percent only.
 
 Normals are taken at voxel faces between ice and air, drawn at random, from the first
 moment of the ice in a ball of a few voxels; each face stands for its projected area
@@ -17,8 +17,8 @@ import numpy as np
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.microstructure._transitions import neighbours
 
-N_SAMPLES = 2000
-N_ROWS = 2048
+N_SAMPLES = 1000
+N_ROWS = 1024
 RADIUS_VOXELS = 3.2
 """Of the ball that a normal is fitted in: small against features of eight voxels."""
 

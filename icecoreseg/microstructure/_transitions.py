@@ -19,8 +19,8 @@ from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import is_lazy
 from icecoreseg.labels import ICE, OUTSIDE
 
-BLOCK_VOXELS = 2**20
-"""Voxels compared at a time: temporaries stay in the cache."""
+BLOCK_VOXELS = 2**22
+"""Voxels compared at a time: their bits stay in the cache."""
 
 STEPS_2D = ((0, 1), (1, 0), (1, 1), (1, -1))
 """The four neighbour directions (y, x) of a slice."""
@@ -151,7 +151,7 @@ def _pack(y):
 
 
 def _pack_bits(mask):
-    packed = np.packbits(mask, axis=-1, bitorder="little")
+    packed = np.ascontiguousarray(np.packbits(mask, axis=-1, bitorder="little"))
     if packed.shape[-1] % 8 == 0:
         return packed.view("<u8")
     words = np.zeros((*packed.shape[:-1], -(-packed.shape[-1] // 8) * 8), dtype=np.uint8)
