@@ -109,6 +109,7 @@ def _map_overlapping(function, stacks, dtype, halo):
     import dask.array as da
     from dask.array.overlap import ensure_minimum_chunksize, overlap
 
+    halo = min(halo, stacks[0].shape[0])
     chunks = ensure_minimum_chunksize(halo, stacks[0].chunks[0])
     stacks = [stack.rechunk({0: chunks}) for stack in stacks]
     last = len(chunks) - 1

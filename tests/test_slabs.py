@@ -68,9 +68,11 @@ def test_a_function_of_neighbours_gives_the_same_in_slabs_and_lazily():
     X = stack_of(11)
     assert len(list(iterate_slabs(X))) == 3
     whole = moving_sum(X)
-    np.testing.assert_array_equal(map_slabs(moving_sum, X, dtype=X.dtype, halo=1), whole)
-    lazy = map_slabs(moving_sum, da.from_array(X, chunks=(3, 2, 3)), dtype=X.dtype, halo=1)
-    np.testing.assert_array_equal(lazy.compute(), whole)
+    for halo in (1, 4, 20):
+        np.testing.assert_array_equal(map_slabs(moving_sum, X, dtype=X.dtype, halo=halo), whole)
+        lazy = da.from_array(X, chunks=(3, 2, 3))
+        lazy = map_slabs(moving_sum, lazy, dtype=X.dtype, halo=halo)
+        np.testing.assert_array_equal(lazy.compute(), whole)
 
 
 @pytest.mark.usefixtures("_small_slabs")
