@@ -20,6 +20,9 @@ WIDTHS = (32, 52, 72, 92, 112, 128)
 DECODER_WIDTHS = (120, 106, 90, 70, 50, 32)
 """Decoder widths of the paper, lowest resolution first."""
 
+STRIP_PIXELS = 2**17
+"""Pixels of a strip: a feature image of 32 channels has 16 MiB, which malloc uses again."""
+
 ARCHITECTURES = ("unet", "bagherzadeh2023")
 
 
@@ -97,13 +100,24 @@ class UNet(nn.Module):
         return F.relu_(add_convolved(x, skip, layer.weight[:, n_below:]))
 
 
-def add_convolved(x, skip, weight, *, strip=128):
+def strip_rows(x):
+    """Even number of rows that hold about `STRIP_PIXELS` pixels.
+
+    Examples
+    --------
+    >>> strip_rows(torch.empty(1, 1, 2048, 2048)), strip_rows(torch.empty(1, 1, 512, 8))
+    (64, 16384)
+    """
+    return max(16, STRIP_PIXELS // x.shape[3] // 2 * 2)
+
+
+def add_convolved(x, skip, weight):
     """Add ``conv2d(skip, weight, padding=1)`` to x, in place.
 
     In prediction the sum is made in strips of rows, so that the second summand, which is
     as large as the first, is never there as a whole.
     """
-    n_rows = skip.shape[2]
+    n_rows, strip = skip.shape[2], strip_rows(skip)
     if not torch.is_inference_mode_enabled() or x.device.type != "cpu" or n_rows <= strip:
         return x.add_(F.conv2d(skip, weight, padding=1))
     for start in range(0, n_rows, strip):

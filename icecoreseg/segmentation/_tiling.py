@@ -11,13 +11,10 @@ import torch
 import torch.nn.functional as F
 
 from icecoreseg.segmentation._device import half_precision, memory_format
-from icecoreseg.segmentation._network import halve
+from icecoreseg.segmentation._network import halve, strip_rows
 
 HALO = 256
 """Pixels around a tile, for the paper's network with six poolings."""
-
-STRIP = 128
-"""Rows of a strip at full resolution (CPU); see `strip_logits`."""
 
 _STRIP_HALO = 4
 
@@ -98,7 +95,7 @@ def run(network, x):
         return network(x).float()
 
 
-def strip_logits(network, x, *, strip=STRIP):
+def strip_logits(network, x, *, strip=None):
     """Same as ``network(x)``, in strips of rows where the image is at full resolution.
 
     Features at full resolution are the largest by far; in strips they stay in the cache
@@ -109,9 +106,11 @@ def strip_logits(network, x, *, strip=STRIP):
     ----------
     network : UNet
     x : tensor of shape (n, 1, n_rows, n_columns)
-    strip : int
-        Even number of rows.
+    strip : int, optional
+        Even number of rows; by default few enough for the memory of one strip to serve the
+        next, instead of being asked of the system anew.
     """
+    strip = strip or strip_rows(x)
     n_rows, kept = x.shape[2], []
     for start, low, high in _strips(n_rows, strip):
         part = halve(network.stem(x[:, :, low:high]))
