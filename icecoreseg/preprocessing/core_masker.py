@@ -16,7 +16,7 @@ from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
 from icecoreseg.preprocessing._steady import HALO, steady
 
-_FIT_SLICES = 64
+_FIT_SLICES = 16
 _FIT_VALUES = 2**15  # of each slice
 
 
@@ -77,7 +77,7 @@ class CoreMasker(StackTransformer):
         Grey levels of air and ice in the scan that was fitted; NaN where it shows one
         level only. They tell ice from air in other scans of the same scanner.
     report_ : dict of arrays of shape (n,)
-        What `report` says of up to 64 slices, evenly spread over the fitted stack.
+        What `report` says of up to 16 slices, evenly spread over the fitted stack.
 
     Notes
     -----
@@ -117,7 +117,7 @@ class CoreMasker(StackTransformer):
         Parameters
         ----------
         X : array of shape (n_slices, n_rows, n_columns)
-            Raw scan. Up to 64 slices of it are looked at.
+            Raw scan. Up to 16 slices of it are looked at.
         y : None
             Ignored.
 
