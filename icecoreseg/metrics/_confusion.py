@@ -82,15 +82,20 @@ def _count_block(true, predicted):
     """2 x 3 counts of a short run of voxels, on images of one bit per voxel.
 
     Comparing bytes, packing bits and counting them are vectorised, which makes this
-    hundreds of times faster than sorting labels or scattered additions.
+    hundreds of times faster than sorting labels or scattered additions. AIR being 0, the
+    bits of "not air" need no comparison.
     """
-    truths = [_pack(true == AIR), _pack(true == ICE)]
-    predictions = [_pack(predicted == AIR), _pack(predicted == ICE)]
+    ice, not_air = _pack(true == ICE), _pack(true)
+    as_ice, as_not_air = _pack(predicted == ICE), _pack(predicted)
+    n_ice, n_air = _count_bits(ice), true.size - _count_bits(not_air)
+    ice_not_as_air, air_not_as_air = (
+        _count_bits(ice & as_not_air),
+        _count_bits(as_not_air & ~not_air),
+    )
+    hit, false = _count_bits(ice & as_ice), _count_bits(as_ice & ~not_air)
     counts = np.empty((2, 3), dtype=np.int64)
-    for t, is_true in enumerate(truths):
-        for p, is_predicted in enumerate(predictions):
-            counts[t, p] = _count_bits(is_true & is_predicted)
-        counts[t, 2] = _count_bits(is_true) - counts[t, 0] - counts[t, 1]
+    counts[AIR] = n_air - air_not_as_air, false, air_not_as_air - false
+    counts[ICE] = n_ice - ice_not_as_air, hit, ice_not_as_air - hit
     _check_counted(counts, true, predicted)
     return counts
 
