@@ -36,9 +36,13 @@ def test_two_processes_equal_twice_the_batch(tmp_path):
         )
         for rank, path in enumerate(paths)
     ]
-    one = tiny_unet(batch_size=4, batches_per_epoch=5, max_epochs=2)
-    one.fit(*make_core(0), validation_data=make_core(5))
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    try:
+        one = tiny_unet(batch_size=4, batches_per_epoch=5, max_epochs=2)
+        one.fit(*make_core(0), validation_data=make_core(5))
+        assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
     first, second = (UNetSegmenter.load(path) for path in paths)
     for a, b, alone in zip(*(m.module_.parameters() for m in (first, second, one)), strict=True):
         assert torch.equal(a, b)
