@@ -88,6 +88,10 @@ def density(y, *, temperature_c=DEFAULT_TEMPERATURE_C, ice_density_kg_m3=None, p
     float or array of shape (n_slices,)
         Density in kg m-3.
 
+    References
+    ----------
+    Bagherzadeh et al. (2023), doi:10.1109/TGRS.2023.3334867; density of ice: `ice_density`.
+
     Examples
     --------
     >>> import numpy as np

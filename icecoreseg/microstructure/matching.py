@@ -67,7 +67,11 @@ def match_bubbles(
     Raises
     ------
     ValueError
-        If the stacks do not cover the same space, to half a voxel of the coarser one.
+        If the stacks do not cover the same space, to one voxel of the coarser one.
+
+    References
+    ----------
+    The follow-up study of the method paper, doi:10.1016/j.acags.2024.100193.
 
     Examples
     --------
