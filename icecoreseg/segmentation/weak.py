@@ -36,8 +36,8 @@ class WeaklySupervisedSegmenter(MetaEstimatorMixin, StackClassifier):
         its own, so these must not carry anything from one core to the next.
     labeler : estimator
         Its ``fit_transform`` turns the high-resolution stack into labels, or better ice
-        fractions, on the low-resolution grid: usually
-        ``make_pipeline(CoreMasker(), GMMLabeler(), MaskDownsampler(factor=2, threshold=None))``.
+        fractions, on the low-resolution grid: usually a pipeline of ``CoreMasker()``,
+        ``GMMLabeler(output="fraction")`` and ``MaskDownsampler(factor=2, threshold=None)``.
 
     Attributes
     ----------
