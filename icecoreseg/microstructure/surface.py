@@ -54,7 +54,7 @@ def surface_density(
         from a sample of them: flat surfaces along an axis are 7 % too small without it.
     extrapolate : bool
         Count pairs two voxels apart too, and extrapolate to distance zero. For sharp
-        crevices, as between overlapping grains, where pairs one voxel apart miss 6 % of the
+        crevices, as between overlapping grains, where pairs one voxel apart miss 5 % of the
         surface of grains 16 voxels wide; smooth surfaces of that size do not need it, and
         speckle counts double.
 
