@@ -183,7 +183,9 @@ def check_voxel_size(voxel_size_um):
 def check_choice(value, choices, *, name):
     """Raise ValueError unless `value` is one of `choices`."""
     if value not in choices:
-        raise ValueError(f"{name}={value!r} is not known; choose one of {sorted(choices, key=str)}.")
+        raise ValueError(
+            f"{name}={value!r} is not known; choose one of {sorted(choices, key=str)}."
+        )
     return value
 
 
