@@ -9,7 +9,33 @@ from skimage import filters
 from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_choice, check_grey_values, inside_mask
 from icecoreseg.labeling._labeler import Labeler
+from icecoreseg.labeling.histogram import choose_bin_width, grey_histogram
+from icecoreseg.labeling.mixture import two_means
 from icecoreseg.labels import AIR, ICE, OUTSIDE
+
+
+def threshold_kmeans(values):
+    """Threshold between the two clusters of k-means, at their global optimum.
+
+    Parameters
+    ----------
+    values : array of shape (n_voxels,)
+        Grey levels, at least two different ones.
+
+    Returns
+    -------
+    float
+        Halfway between two bins of the histogram (for whole numbers: grey levels).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> threshold_kmeans(np.array([20, 22, 24, 110, 120], dtype=np.uint8))
+    24.5
+    """
+    histogram = grey_histogram(values, choose_bin_width(values))
+    return float((histogram.first + two_means(histogram) - 0.5) * histogram.width)
+
 
 METHODS = {
     "otsu": filters.threshold_otsu,
@@ -19,8 +45,9 @@ METHODS = {
     "isodata": filters.threshold_isodata,
     "minimum": filters.threshold_minimum,
     "mean": filters.threshold_mean,
+    "kmeans": threshold_kmeans,
 }
-"""Global methods of scikit-image, by the name of their function."""
+"""Global methods by name, all but k-means those of scikit-image."""
 
 
 class ThresholdLabeler(Labeler):
@@ -31,9 +58,10 @@ class ThresholdLabeler(Labeler):
 
     Parameters
     ----------
-    method : {"otsu", "triangle", "li", "yen", "isodata", "minimum", "mean"} or float
-        How the threshold of a slice is found (``skimage.filters.threshold_<method>``),
-        or the threshold itself, in grey levels, for all slices.
+    method : {"otsu", "triangle", "li", "yen", "isodata", "minimum", "mean", "kmeans"} or float
+        How the threshold of a slice is found (``skimage.filters.threshold_<method>``; "kmeans":
+        two clusters of least squared deviation), or the threshold itself, in grey levels,
+        for all slices.
     outside : float or int
         Value of the voxels outside the specimen; NaN always counts as outside.
 
