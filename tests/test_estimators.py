@@ -21,7 +21,9 @@ from icecoreseg import (
     OUTSIDE,
     CoreMasker,
     GMMLabeler,
+    LocalThresholdLabeler,
     MaskDownsampler,
+    MassThresholdLabeler,
     MicrostructureMetrics,
     SpeckleFilter,
     ThresholdLabeler,
@@ -37,6 +39,8 @@ ON_GREY = [
     SpeckleFilter(),
     GMMLabeler(),
     ThresholdLabeler(),
+    LocalThresholdLabeler(block_size=31),
+    MassThresholdLabeler(1e-4, voxel_size_um=60),
     UNetSegmenter(**TINY, random_state=0),
 ]
 ON_LABELS = [MaskDownsampler(), MicrostructureMetrics(voxel_size_um=60)]
