@@ -105,7 +105,7 @@ def methods(model):
         "Otsu": ThresholdLabeler("otsu"),
         "GMM": GMMLabeler(smoothing=None, **alone),
         "GMM, smoothed": GMMLabeler(smoothing=(0, 1.1, 1.1), sharpening=0, **alone),
-        "GMM, sharpened": GMMLabeler(smoothing=(0, 1.3, 1.3), **alone),
+        "GMM, sharpened": GMMLabeler(smoothing=(0, 1, 1), **alone),
     }
     rows = {
         name: lambda X, labeler=labeler: (labeler.fit_transform(X), None)

@@ -274,6 +274,22 @@ def test_input_is_unchanged_and_refit_forgets():
     assert labeler.score(X, labeler.predict(X)) == 1.0
 
 
+@pytest.mark.parametrize("smoothing", [None, 1.0])
+def test_scaled_grey_levels_give_the_same_labels_after_blank_slices_and_hot_voxels(smoothing):
+    """The bins follow each slice: neither its scale nor a neighbour's content matters."""
+    X, _ = noisy_slices(n_slices=6, size=64)
+    expected = GMMLabeler(smoothing=smoothing).fit_transform(X.astype(np.float32))
+    scaled = X.astype(np.float32) / 255
+    labels = GMMLabeler(smoothing=smoothing).fit_transform(scaled)
+    assert (labels != expected).mean() < 1e-3
+    blank = np.concatenate([np.zeros((4, 64, 64), np.float32), scaled])
+    with_blank = GMMLabeler(smoothing=(0, 1, 1) if smoothing else None, anchor_strength=0)
+    alone = clone(with_blank).fit_transform(scaled)
+    np.testing.assert_array_equal(with_blank.fit_transform(blank)[4:], alone)
+    blank[4, 0, 0] = 1e6
+    np.testing.assert_array_equal(with_blank.fit_transform(blank)[5:], alone[1:])
+
+
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=300))
 def test_histogram_counts_every_byte(values):
     values = np.array(values, dtype=np.uint8)

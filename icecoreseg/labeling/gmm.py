@@ -122,7 +122,7 @@ class GMMLabeler(Labeler):
         n_components=2,
         *,
         covariance_type="tied",
-        smoothing=1.3,
+        smoothing=1.15,
         sharpening=0.8,
         anchor_strength=0.01,
         tol=1e-9,
@@ -160,6 +160,8 @@ class GMMLabeler(Labeler):
         X = self._check(X)
         histograms = self._histograms(X)
         pooled = pool_histograms(histograms)
+        if pooled.n_voxels == 0:
+            raise ValueError("X has no voxel inside the specimen: every value is outside.")
         self.mixture_ = self._fit(pooled)
         self._store([self._fit_slice(h) for h in histograms])
         return self
@@ -268,15 +270,9 @@ class GMMLabeler(Labeler):
     def _histograms(self, X):
         """Histogram of every slice, read slab by slab."""
         histograms = []
-        self.bin_width_ = None
         for _, slab, inner in iterate_with_halo(X, self._halo()):
             for plane, mask in zip(*self._smooth(slab, inner), strict=True):
-                values = plane[mask]
-                if self.bin_width_ is None and values.size:
-                    self.bin_width_ = choose_bin_width(values)
-                histograms.append(grey_histogram(values, self.bin_width_ or 1.0))
-        if self.bin_width_ is None:
-            raise ValueError("X has no voxel inside the specimen: every value is outside.")
+                histograms.append(_slice_histogram(plane[mask]))
         return histograms
 
     def _fit(self, histogram, anchor=None):
@@ -337,7 +333,7 @@ class GMMLabeler(Labeler):
         """Probability of ice of one slice, by lookup in its histogram's bins."""
         fraction = np.full(levels.shape, np.nan, dtype=np.float32)
         values = levels[inside]
-        histogram = grey_histogram(values, self.bin_width_)
+        histogram = _slice_histogram(values)
         mixture = self._fit_slice(histogram)
         if mixture is None:
             if histogram.n_voxels == 0:
@@ -345,5 +341,9 @@ class GMMLabeler(Labeler):
             mixture = self.mixture_
         content = (mixture.means - mixture.means[0]) / np.ptp(mixture.means)
         table = (content @ mixture.posterior(histogram.levels)).astype(np.float32)
-        fraction[inside] = table[bin_index(values, self.bin_width_) - histogram.first]
+        fraction[inside] = table[bin_index(values, histogram.width) - histogram.first]
         return fraction
+
+
+def _slice_histogram(values):
+    return grey_histogram(values, choose_bin_width(values) if values.size else 1.0)

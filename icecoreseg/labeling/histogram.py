@@ -68,10 +68,10 @@ def grey_histogram(values, width=1.0):
 
 
 def bin_index(values, width):
-    """Index of the bin that holds each value (int32)."""
+    """Index of the bin that holds each value (int32); a stray huge value counts in the last."""
     if np.issubdtype(values.dtype, np.integer) and width == 1:
         return values.astype(np.int32)
-    return np.rint(values * np.float32(1 / width)).astype(np.int32)
+    return np.rint(values / width).clip(-LAST_BIN, LAST_BIN).astype(np.int32)
 
 
 def _count_bytes(values):
@@ -92,7 +92,7 @@ def _count_bytes(values):
 
 
 def pool_histograms(histograms):
-    """Sum of histograms that share one bin width.
+    """Sum of histograms, on the coarsest of their axes (widths are powers of two).
 
     Examples
     --------
@@ -104,6 +104,7 @@ def pool_histograms(histograms):
     filled = [h for h in histograms if len(h.counts)]
     if not filled:
         return histograms[0]
+    filled = [_coarsen(h, max(h.width for h in filled)) for h in filled]
     first = min(h.first for h in filled)
     counts = np.zeros(max(h.first + len(h.counts) for h in filled) - first, dtype=np.int64)
     for h in filled:
@@ -111,17 +112,42 @@ def pool_histograms(histograms):
     return Histogram(first, counts, filled[0].width)
 
 
-def choose_bin_width(values):
-    """Grey levels per bin: exact for whole numbers, else far finer than any noise.
+def _coarsen(histogram, width):
+    if histogram.width == width:
+        return histogram
+    index = np.rint(histogram.levels / width).astype(np.int64)
+    counts = np.zeros(index[-1] - index[0] + 1, dtype=np.int64)
+    np.add.at(counts, index - index[0], histogram.counts)
+    return Histogram(int(index[0]), counts, width)
 
-    Taken from the first slice of the specimen, so that it does not depend on how a stack
-    is cut into slabs; a power of two, so that it hardly depends on that slice.
+
+def choose_bin_width(values):
+    """Grey levels per bin: 1 for whole numbers, else far finer than any noise.
+
+    A power of two that follows the bulk of the values (a sample of them, without the
+    thousandth at either end), so that one stray voxel does not coarsen all others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> choose_bin_width(np.arange(256.0)), choose_bin_width(np.linspace(0, 1, 1001))
+    (1.0, 0.0001220703125)
     """
-    if values.dtype.kind == "u" or (values == np.rint(values)).all():
+    if values.dtype.kind == "u":
         return 1.0
-    finest = max(np.ptp(values) / N_BINS, np.abs(values).max() / 2**16)
+    sample = values[:: max(1, values.size // N_SAMPLE)]
+    low, high = np.quantile(sample, (0.001, 0.999))
+    if high - low >= 8 and (sample == np.rint(sample)).all():
+        return 1.0
+    finest = max((high - low) / N_BINS, max(abs(low), abs(high)) / 2**16, 2.0**-40)
     return float(2.0 ** np.floor(np.log2(finest)))
 
 
 N_BINS = 4096
 """Bins of a slice whose grey levels are not whole numbers (at least this many)."""
+
+N_SAMPLE = 2**16
+"""Voxels of a slice that its bin width is chosen by."""
+
+LAST_BIN = 2**22
+"""Largest index of a bin: bounds the memory that a stray value can ask for."""
