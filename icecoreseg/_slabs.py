@@ -60,7 +60,7 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     halo : int
         Neighbouring slices that the function sees on either side of a slab (fewer at the
         ends of the stack). It is then called as ``function(*slabs, inner=...)`` and
-        returns results for ``slab[inner]`` only. Not together with `tail` or `factor`.
+        returns results for ``slab[inner]`` only. Not together with `factor`.
 
     Returns
     -------
@@ -92,21 +92,28 @@ def _map_lazily(function, stacks, dtype, tail, factor, halo):
         for stack in stacks
     ]
     if halo:
-        return _map_overlapping(function, stacks, dtype, halo)
+        return _map_overlapping(function, stacks, dtype, tail, halo)
+    return _map_blocks(function, stacks, dtype, (tuple(n // factor for n in chunks), tail))
+
+
+def _map_blocks(function, stacks, dtype, shape):
+    """Dask's map_blocks for results of other shapes: shape is (chunks along z, tail)."""
+    import dask.array as da
+
+    chunks, tail = shape
     axes = {2: {}, 3: {"new_axis": 1}, 1: {"drop_axis": 2}, 0: {"drop_axis": (1, 2)}}[len(tail)]
     return da.map_blocks(
         function,
         *stacks,
         dtype=dtype,
-        chunks=(tuple(chunk // factor for chunk in chunks), *((n,) for n in tail)),
+        chunks=(chunks, *((n,) for n in tail)),
         meta=np.empty((0,) * (1 + len(tail)), dtype=dtype),
         **axes,
     )
 
 
-def _map_overlapping(function, stacks, dtype, halo):
+def _map_overlapping(function, stacks, dtype, tail, halo):
     """Chunks with `halo` slices of their neighbours; the function is told which are its own."""
-    import dask.array as da
     from dask.array.overlap import ensure_minimum_chunksize, overlap
 
     halo = min(halo, stacks[0].shape[0])
@@ -120,13 +127,8 @@ def _map_overlapping(function, stacks, dtype, halo):
         stop = len(slabs[0]) - (halo if position < last else 0)
         return function(*slabs, inner=slice(start, stop))
 
-    return da.map_blocks(
-        work,
-        *(overlap(stack, {0: halo, 1: 0, 2: 0}, boundary="none") for stack in stacks),
-        dtype=dtype,
-        chunks=(chunks, *stacks[0].chunks[1:]),
-        meta=np.empty((0, 0, 0), dtype=dtype),
-    )
+    stacks = [overlap(stack, {0: halo, 1: 0, 2: 0}, boundary="none") for stack in stacks]
+    return _map_blocks(work, stacks, dtype, (chunks, tail))
 
 
 def _slice_chunks(stack, factor):

@@ -13,15 +13,18 @@ def augment(rng, x, target, *, gain=0.05, offset=0.05, noise=0.0):
     Parameters
     ----------
     rng : numpy.random.Generator
-    x, target : arrays of shape (size, size)
-        Network input (float32) and ice fraction; NaN where void.
+    x : array of shape (size, size) or (n_channels, size, size)
+        Network input (float32), NaN where void. Neighbouring slices are channels; they are
+        changed alike, and half of the time they change sides: a core has no up and down.
+    target : array of shape (size, size)
+        Ice fraction, NaN where void.
     gain, offset, noise : float
         Standard deviations of the logarithm of a factor, of a shift, and (as the upper
         end of a uniform draw) of white noise.
 
     Returns
     -------
-    x, target : arrays of shape (size, size)
+    x, target : arrays of the same shapes
 
     Examples
     --------
@@ -32,9 +35,11 @@ def augment(rng, x, target, *, gain=0.05, offset=0.05, noise=0.0):
     8
     """
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    x, target = (np.rot90(patch, turns) for patch in (x, target))
+    x, target = (np.rot90(patch, turns, axes=(-2, -1)) for patch in (x, target))
     if flip:
-        x, target = x[:, ::-1], target[:, ::-1]
+        x, target = x[..., ::-1], target[:, ::-1]
+    if x.ndim == 3 and len(x) > 1 and rng.integers(2):
+        x = x[::-1]
     x = x * np.float32(np.exp(gain * rng.standard_normal()))
     x += np.float32(offset * rng.standard_normal())
     if noise:

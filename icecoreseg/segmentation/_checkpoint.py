@@ -17,6 +17,9 @@ from icecoreseg.segmentation._model_file import read_model, write_model
 KIND = "training checkpoint"
 VERSION = 1
 
+_LATER = {"context_slices": "0"}
+"""Parameters that older checkpoints do not name, and the value that they were trained with."""
+
 SAVE_EVERY_S = 300.0
 """Seconds of an epoch after which it is saved in the middle."""
 
@@ -91,7 +94,7 @@ class Checkpoint:
 
     def _read(self):
         tensors, card = read_model(self.path, kind=KIND, version=VERSION)
-        found = card["identity"]
+        found = {k: v for k, v in _LATER.items() if k in self.identity} | card["identity"]
         differ = sorted(
             name for name in self.identity | found if self.identity.get(name) != found.get(name)
         )

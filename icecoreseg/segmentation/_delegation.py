@@ -6,6 +6,21 @@ from sklearn.pipeline import Pipeline
 from icecoreseg._validation import is_lazy
 
 
+def context_of(estimator):
+    """Slices on either side that a segmenter sees: the `context_slices` of it or its parts.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from icecoreseg import CoreMasker, UNetSegmenter
+    >>> context_of(make_pipeline(CoreMasker(), UNetSegmenter(context_slices=1)))
+    1
+    """
+    parts = estimator.get_params().values() if hasattr(estimator, "get_params") else ()
+    seen = [context_of(part) for part in parts if hasattr(part, "get_params")]
+    return max([getattr(estimator, "context_slices", 0), *seen])
+
+
 def predict_fraction(segmenter, X):
     """Ice fractions of X by a fitted segmenter.
 

@@ -41,6 +41,8 @@ class UNet(nn.Module):
     folded : bool
         Whether upsampling and the convolution behind it run as one transposed
         convolution (see `fold_kernel`); the result is the same.
+    context_slices : int
+        Neighbouring slices on either side that come as further input channels.
 
     Examples
     --------
@@ -48,10 +50,11 @@ class UNet(nn.Module):
     1513409
     """
 
-    def __init__(self, widths=WIDTHS, *, architecture="unet", folded=True):
+    def __init__(self, widths=WIDTHS, *, architecture="unet", folded=True, context_slices=0):
         super().__init__()
+        self.context_slices = context_slices
         self.widths, self.architecture, self.folded = tuple(widths), architecture, folded
-        for name, n_in, n_out in layer_table(self.widths):
+        for name, n_in, n_out in layer_table(self.widths, 1 + 2 * context_slices):
             layer = nn.utils.skip_init(nn.Conv2d, n_in, n_out, 3, padding="same")
             self.add_module(name, layer)
 
@@ -61,7 +64,7 @@ class UNet(nn.Module):
         return 2 ** len(self.widths)
 
     def forward(self, x):
-        """Logits of shape (n, 1, n_rows, n_columns) for grey values of the same shape."""
+        """Logits (n, 1, n_rows, n_columns) of grey values (n, n_channels, n_rows, n_columns)."""
         first = self.stem(x)
         return self.head(self.body(halve(first)), first)
 
@@ -132,7 +135,7 @@ def halve(x):
     return F.relu_(F.max_pool2d(x, 2))
 
 
-def layer_table(widths=WIDTHS):
+def layer_table(widths=WIDTHS, n_channels=1):
     """List the 3 x 3 convolutions as (name, input channels, output channels).
 
     Examples
@@ -142,7 +145,7 @@ def layer_table(widths=WIDTHS):
     """
     widths = tuple(widths)
     decoder = DECODER_WIDTHS if widths == WIDTHS else widths[::-1]
-    encoder = [1]
+    encoder = [n_channels]
     for width in widths:
         encoder += [width, width]
     table = [(f"conv{i}", *pair) for i, pair in enumerate(pairwise(encoder), start=1)]

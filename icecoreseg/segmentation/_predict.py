@@ -4,6 +4,7 @@ The functions are at module level and take all they need, so that dask can ship 
 """
 
 import threading
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from icecoreseg._validation import check_grey_values
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.metrics import confusion_counts
 from icecoreseg.metrics._scores import _dice
+from icecoreseg.segmentation._context import with_neighbours
 from icecoreseg.segmentation._device import memory_format, to_device
 from icecoreseg.segmentation._sampling import N_AHEAD, in_order
 from icecoreseg.segmentation._survey import ice_target
@@ -27,7 +29,7 @@ def place(network, device):
     return network.to(device, memory_format=memory_format(device, training=False)).eval()
 
 
-def slab_logits(X, *, network, grey, tile_size):
+def slab_logits(X, *, network, grey, tile_size, inner=slice(None)):
     """Yield the log-odds of ice, slice by slice.
 
     Parameters
@@ -38,6 +40,8 @@ def slab_logits(X, *, network, grey, tile_size):
         On its device; see `place`.
     grey : GreyScale
     tile_size : int
+    inner : slice
+        The slices that are wanted; the others are their neighbours.
 
     Yields
     ------
@@ -46,24 +50,26 @@ def slab_logits(X, *, network, grey, tile_size):
     """
     check_grey_values(X, grey.outside)
     device = next(network.parameters()).device
-    for x in in_order(grey.apply, X, n_ahead=N_AHEAD if device.type == "cuda" else 0):
+    prepare = partial(with_neighbours, X, context_slices=network.context_slices, grey=grey)
+    wanted = range(len(X))[inner]
+    for x in in_order(prepare, wanted, n_ahead=N_AHEAD if device.type == "cuda" else 0):
         with _ONE_AT_A_TIME:
             logits = slice_logits(network, to_device(x, device), tile_size=tile_size)
         yield logits
 
 
-def slab_fraction(X, **options):
+def slab_fraction(X, *, inner=slice(None), **options):
     """Ice fraction of a grey slab: float32 in [0, 1], NaN outside."""
-    fraction = np.empty(X.shape, dtype=np.float32)
-    for i, logits in enumerate(slab_logits(X, **options)):
+    fraction = np.empty(X[inner].shape, dtype=np.float32)
+    for i, logits in enumerate(slab_logits(X, inner=inner, **options)):
         fraction[i] = logits.sigmoid().cpu().numpy()
     return fraction
 
 
-def slab_labels(X, *, threshold, **options):
+def slab_labels(X, *, threshold, inner=slice(None), **options):
     """Labels of a grey slab: ICE where the fraction reaches the threshold."""
-    labels = np.empty(X.shape, dtype=np.uint8)
-    for i, logits in enumerate(slab_logits(X, **options)):
+    labels = np.empty(X[inner].shape, dtype=np.uint8)
+    for i, logits in enumerate(slab_logits(X, inner=inner, **options)):
         labels[i] = threshold_fraction(logits.sigmoid(), threshold).cpu().numpy()
     return labels
 
@@ -93,8 +99,8 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
     ----------
     network : UNet
         Left in training mode, where the loop wants it.
-    slabs : iterable of (start, X, y)
-        Grey values and labels or fractions.
+    slabs : iterable of (X, y, inner)
+        Grey values, and labels or fractions of ``X[inner]``.
 
     Returns
     -------
@@ -104,10 +110,10 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
     """
     total, n_valid, counts = 0.0, 0, np.zeros((2, 3), dtype=np.int64)
     network.eval()
-    for _, X, y in slabs:
+    for X, y, inner in slabs:
         targets = torch.from_numpy(ice_target(y))
-        options = {"network": network, "grey": grey, "tile_size": tile_size}
-        for logits, target in zip(slab_logits(X, **options), targets, strict=True):
+        found = slab_logits(X, network=network, grey=grey, tile_size=tile_size, inner=inner)
+        for logits, target in zip(found, targets, strict=True):
             logits = logits.cpu()
             target = target.masked_fill(logits.isnan(), torch.nan)
             total += void_aware_loss(logits.nan_to_num(), target).item()

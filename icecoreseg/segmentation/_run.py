@@ -3,9 +3,10 @@
 import copy
 import itertools
 
+import numpy as np
 from sklearn.utils import check_random_state
 
-from icecoreseg._slabs import iterate_slabs
+from icecoreseg._slabs import iterate_with_halo
 from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import WIDTHS, UNet, initialise
@@ -50,6 +51,7 @@ class TrainingRun:
             network = initialise(build(parameters), seed=seed, ice_share=found.ice_share)
         else:
             network = copy.deepcopy(start.module_)
+            _check_context(network, parameters)
         self.schedule = self._schedule(found)
         self.sampler = PatchSampler(
             Xs,
@@ -60,6 +62,7 @@ class TrainingRun:
             n_batches=self.schedule.n_batches,
             seed=seed,
             share=(rank(), n_processes()),
+            context_slices=parameters["context_slices"],
         )
         self.state = new_state(network, device)
         self.checkpoint.restore(self.state)
@@ -100,7 +103,7 @@ class TrainingRun:
         }
 
     def _validate(self, network):
-        slabs = itertools.chain.from_iterable(iterate_slabs(X, y) for X, y in self.validation)
+        slabs = itertools.chain.from_iterable(self._slabs(X, y) for X, y in self.validation)
         return validation_scores(
             network,
             slabs,
@@ -109,10 +112,19 @@ class TrainingRun:
             threshold=self.parameters["threshold"],
         )
 
+    def _slabs(self, X, y):
+        """Yield (X, y, inner): slabs with the neighbours that the network wants to see."""
+        for start, slab, inner in iterate_with_halo(X, self.parameters["context_slices"]):
+            yield slab, np.asarray(y[start : start + inner.stop - inner.start]), inner
+
 
 def build(parameters):
     """Return the network that the parameters describe, with weights yet to be set."""
-    return UNet(parameters["widths"] or WIDTHS, architecture=parameters["architecture"])
+    return UNet(
+        parameters["widths"] or WIDTHS,
+        architecture=parameters["architecture"],
+        context_slices=parameters["context_slices"],
+    )
 
 
 def plain(parameters):
@@ -127,6 +139,15 @@ def plain(parameters):
             value = str(value)  # paths, torch devices
         kept[name] = list(value) if isinstance(value, tuple) else value
     return kept
+
+
+def _check_context(network, parameters):
+    """A network that is trained further sees as many slices as before."""
+    if network.context_slices != parameters["context_slices"]:
+        raise ValueError(
+            f"warm_start with context_slices={parameters['context_slices']}, but the fitted "
+            f"network has {network.context_slices}."
+        )
 
 
 def _check_validation(validation_data, outside):

@@ -14,6 +14,7 @@ import numpy as np
 
 from icecoreseg._validation import is_lazy
 from icecoreseg.segmentation._augment import augment
+from icecoreseg.segmentation._context import with_neighbours
 from icecoreseg.segmentation._survey import ice_target
 
 CACHE_VOXELS = 2**30
@@ -43,12 +44,27 @@ class PatchSampler:
         Seed of all draws.
     share : (int, int)
         Of so many processes that share every batch, the one that this sampler serves.
+    context_slices : int
+        Neighbouring slices on either side that a patch holds as further channels.
     """
 
-    def __init__(self, Xs, ys, found, *, patch_size, batch_size, n_batches, seed, share=(0, 1)):
+    def __init__(
+        self,
+        Xs,
+        ys,
+        found,
+        *,
+        patch_size,
+        batch_size,
+        n_batches,
+        seed,
+        share=(0, 1),
+        context_slices=0,
+    ):
         self.found, self.patch_size, self.seed = found, patch_size, seed
         self.batch_size, self.n_batches, self.share = batch_size, n_batches, share
-        self._slabs = _SlabCache(Xs, ys, CACHE_VOXELS)
+        self.context_slices = context_slices
+        self._slabs = _SlabCache(Xs, ys, CACHE_VOXELS, halo=context_slices)
         weights = np.concatenate(found.n_valid).astype(float)
         self._weights = weights / weights.sum()
         self._slices = [
@@ -56,7 +72,7 @@ class PatchSampler:
         ]
 
     def batches(self, epoch, *, start=0, ahead=False):
-        """Yield (x, target) of shape (batch_size, patch_size, patch_size), NaN where void.
+        """Yield (x, target), NaN where void; x has an axis of channels behind the first.
 
         Parameters
         ----------
@@ -92,12 +108,18 @@ class PatchSampler:
 
     def _patch(self, rng, core, z):
         """Cut one patch; of a few places take the first that is not mostly void."""
-        x, y = self._slabs.slice(core, z)
+        x, y, middle = self._slabs.slice(core, z)
         best = None
         for _ in range(_TRIES):
-            place = self._place(rng, x.shape, self.found.boxes[core][z])
-            grey = self.found.grey.apply(x[place])
-            target = np.where(np.isnan(grey), np.float32(np.nan), ice_target(y[place]))
+            rows, columns = self._place(rng, y.shape, self.found.boxes[core][z])
+            grey = with_neighbours(
+                x[:, rows, columns],
+                middle,
+                context_slices=self.context_slices,
+                grey=self.found.grey,
+            )
+            void = np.isnan(grey[self.context_slices])
+            target = np.where(void, np.float32(np.nan), ice_target(y[rows, columns]))
             n_valid = np.count_nonzero(~np.isnan(target))
             if best is None or n_valid > best[0]:
                 best = n_valid, grey, target
@@ -116,38 +138,43 @@ class PatchSampler:
         return tuple(place)
 
     def _filled(self, patch):
-        missing = [(0, self.patch_size - length) for length in patch.shape]
+        missing = [(0, self.patch_size - length) for length in patch.shape[-2:]]
         if not any(after for _, after in missing):
             return patch
-        return np.pad(patch, missing, constant_values=np.nan)
+        return np.pad(patch, [(0, 0)] * (patch.ndim - 2) + missing, constant_values=np.nan)
 
 
 class _SlabCache:
-    """Slices of many cores; slabs of lazy ones are computed once and kept while room is left."""
+    """Slices of many cores; slabs of lazy ones are computed once and kept while room is left.
 
-    def __init__(self, Xs, ys, budget):
-        self._Xs, self._ys, self._budget = Xs, ys, budget
+    A slab is kept with `halo` slices of its neighbours, whose chunks are computed for it too.
+    """
+
+    def __init__(self, Xs, ys, budget, *, halo=0):
+        self._Xs, self._ys, self._budget, self._halo = Xs, ys, budget, halo
         self._kept, self._used, self._lock = OrderedDict(), 0, threading.Lock()
         self._edges = [_slab_edges(X, y) for X, y in zip(Xs, ys, strict=True)]
 
     def slice(self, core, z):
-        """Grey values and labels of one slice."""
+        """Grey slab around a slice, labels of the slice, its number in the slab."""
         X, y = self._Xs[core], self._ys[core]
         if not (is_lazy(X) or is_lazy(y)):
-            return X[z], y[z]
+            return X, y[z], z
         slab = self._slab_of(core, z)
         x_slab, y_slab = self._load(core, slab)
-        offset = z - self._edges[core][slab]
-        return x_slab[offset], y_slab[offset]
+        first, start, _, _ = self._bounds(core, slab)
+        return x_slab, y_slab[z - start], z - first
 
     def windows(self, slices, rng):
         """Rank of each slice in reading order: slabs in random order, cut where the room ends."""
         wanted = sorted({(core, self._slab_of(core, z)) for core, z in slices})
-        ranks, used = {}, 0
+        ranks, window, used = {}, 0, 0
         for position in rng.permutation(len(wanted)):
             core, slab = wanted[position]
-            ranks[core, slab] = used // self._budget
             used += self._voxels(core, slab)
+            if used > self._budget:
+                window, used = window + 1, self._voxels(core, slab)
+            ranks[core, slab] = window
         return np.array([ranks[core, self._slab_of(core, z)] for core, z in slices])
 
     def _slab_of(self, core, z):
@@ -158,8 +185,14 @@ class _SlabCache:
         X = self._Xs[core]
         if not (is_lazy(X) or is_lazy(self._ys[core])):
             return 0
-        start, stop = self._edges[core][slab : slab + 2]
-        return int(stop - start) * X.shape[1] * X.shape[2]
+        first, _, _, last = self._bounds(core, slab)
+        return (last - first) * X.shape[1] * X.shape[2]
+
+    def _bounds(self, core, slab):
+        """Bounds of a slab: outside those of its grey values, inside those of its labels."""
+        start, stop = (int(edge) for edge in self._edges[core][slab : slab + 2])
+        first, last = max(0, start - self._halo), min(stop + self._halo, self._Xs[core].shape[0])
+        return first, start, stop, last
 
     def _load(self, core, slab):
         key = core, slab
@@ -178,8 +211,8 @@ class _SlabCache:
 
     def _read(self, key):
         core, slab = key
-        start, stop = self._edges[core][slab : slab + 2]
-        return tuple(np.asarray(stacks[core][start:stop]) for stacks in (self._Xs, self._ys))
+        first, start, stop, last = self._bounds(core, slab)
+        return np.asarray(self._Xs[core][first:last]), np.asarray(self._ys[core][start:stop])
 
 
 def in_order(function, arguments, *, n_ahead):

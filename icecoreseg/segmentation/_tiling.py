@@ -27,20 +27,22 @@ def slice_logits(network, x, *, tile_size):
     ----------
     network : UNet
         In evaluation mode.
-    x : tensor of shape (n_rows, n_columns)
-        Network input, float32, NaN outside, on the network's device.
+    x : tensor of shape (n_rows, n_columns) or (n_channels, n_rows, n_columns)
+        Network input, float32, NaN outside, on the network's device; of several channels
+        the one in the middle is the slice, the others its neighbours.
     tile_size : int
         Slices with more rows or columns than this are run in tiles.
 
     Returns
     -------
     tensor of shape (n_rows, n_columns)
-        float32 logits; NaN where x is NaN.
+        float32 logits; NaN where the slice is NaN.
     """
-    outside = x.isnan()
-    padded = pad_to_multiple(x.nan_to_num(0.0)[None, None], network.stride)
+    channels = x.reshape(1, -1, *x.shape[-2:])
+    outside = channels[0, channels.shape[1] // 2].isnan()
+    padded = pad_to_multiple(channels.nan_to_num(0.0), network.stride)
     padded = padded.to(memory_format=memory_format(x.device, training=False))
-    logits = torch.full_like(padded, torch.nan)
+    logits = torch.full_like(padded[:, :1], torch.nan)
     for inner, outer in tiles(padded.shape[2:], tile_size, network.stride):
         if outside[inner].all():
             continue
@@ -48,7 +50,7 @@ def slice_logits(network, x, *, tile_size):
             slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
         )
         logits[0, 0][inner] = run(network, padded[:, :, *outer])[0, 0][kept]
-    return logits[0, 0, : x.shape[0], : x.shape[1]].masked_fill(outside, torch.nan)
+    return logits[0, 0, : x.shape[-2], : x.shape[-1]].masked_fill(outside, torch.nan)
 
 
 def pad_to_multiple(x, multiple):
@@ -88,7 +90,7 @@ def tiles(shape, tile_size, stride):
 
 
 def run(network, x):
-    """Logits of a padded image of shape (1, 1, n_rows, n_columns)."""
+    """Logits of a padded image of shape (1, n_channels, n_rows, n_columns)."""
     if x.device.type == "cpu":
         return strip_logits(network, x)
     with half_precision(x.device):
@@ -105,7 +107,7 @@ def strip_logits(network, x, *, strip=None):
     Parameters
     ----------
     network : UNet
-    x : tensor of shape (n, 1, n_rows, n_columns)
+    x : tensor of shape (n, n_channels, n_rows, n_columns)
     strip : int, optional
         Even number of rows; by default few enough for the memory of one strip to serve the
         next, instead of being asked of the system anew.
@@ -120,7 +122,7 @@ def strip_logits(network, x, *, strip=None):
         rows = slice(start // 2, min(start + strip, n_rows) // 2)
         kept[0][:, :, rows] = part[:, :, rows.start - low // 2 : rows.stop - low // 2]
     below = network.body(kept.pop())  # nobody else holds it, so the network can let it go
-    result = torch.empty_like(x)
+    result = torch.empty_like(x[:, :1])
     for start, low, high in _strips(n_rows, strip):
         logits = network.head(below[:, :, low // 2 : high // 2], network.stem(x[:, :, low:high]))
         rows = slice(start, min(start + strip, n_rows))

@@ -84,8 +84,10 @@ def train_step(state, x, target, learning_rate):
     Parameters
     ----------
     state : TrainingState
-    x, target : arrays of shape (n, size, size)
-        Network input and ice fraction, NaN where void.
+    x : array of shape (n, n_channels, size, size)
+        Network input, NaN where void.
+    target : array of shape (n, size, size)
+        Ice fraction, NaN where void.
     learning_rate : float
     """
     state.optimizer.param_groups[0]["lr"] = learning_rate
@@ -124,7 +126,7 @@ def add_gradients(state, x, target, n_valid):
 
 def _add_part(state, x, target, n_valid):
     device = state.device
-    x, target = (to_device(stack, device).unsqueeze(1) for stack in (x, target))
+    x, target = to_device(x, device), to_device(target, device).unsqueeze(1)
     x = x.nan_to_num(0.0).to(memory_format=memory_format(device, training=True))
     with half_precision(device):
         logits = state.forward(x)

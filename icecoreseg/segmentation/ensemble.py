@@ -6,10 +6,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackClassifier
-from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._slabs import iterate_with_halo, map_slabs
 from icecoreseg._validation import check_positive_int, check_stack
 from icecoreseg.labels import AIR, ICE, OUTSIDE
-from icecoreseg.segmentation._delegation import predict_fraction
+from icecoreseg.segmentation._delegation import context_of, predict_fraction
 
 
 class EnsembleSegmenter(MetaEstimatorMixin, StackClassifier):
@@ -85,13 +85,13 @@ class EnsembleSegmenter(MetaEstimatorMixin, StackClassifier):
     def predict(self, X):
         """Labels by the mean fraction: uint8, OUTSIDE where X is outside."""
 
-        def label(slab):
-            mean = self._moments(slab)[:, 0]
+        def label(slab, **inner):
+            mean = self._moments(slab, **inner)[:, 0]
             labels = np.where(mean >= self.threshold, np.uint8(ICE), np.uint8(AIR))
             return np.where(np.isnan(mean), np.uint8(OUTSIDE), labels)
 
         check_is_fitted(self, "members_")
-        return map_slabs(label, check_stack(X), dtype=np.uint8)
+        return map_slabs(label, check_stack(X), dtype=np.uint8, halo=self._halo())
 
     def predict_fraction(self, X, *, return_std=False):
         """Mean ice fraction of members and symmetries, and their standard deviation.
@@ -110,7 +110,8 @@ class EnsembleSegmenter(MetaEstimatorMixin, StackClassifier):
         """
         check_is_fitted(self, "members_")
         X = check_stack(X)
-        moments = map_slabs(self._moments, X, dtype=np.float32, tail=(2, *X.shape[1:]))
+        shape = (2, *X.shape[1:])
+        moments = map_slabs(self._moments, X, dtype=np.float32, tail=shape, halo=self._halo())
         return (moments[:, 0], moments[:, 1]) if return_std else moments[:, 0]
 
     def ice_fraction(self, X):
@@ -127,29 +128,33 @@ class EnsembleSegmenter(MetaEstimatorMixin, StackClassifier):
         """
         check_is_fitted(self, "members_")
         rows = [
-            [[_mean_inside(x) for x in view] for view in self._views(slab)]
-            for _, slab in iterate_slabs(check_stack(X))
+            [[_mean_inside(x) for x in view] for view in self._views(slab, inner)]
+            for _, slab, inner in iterate_with_halo(check_stack(X), self._halo())
         ]
         values = np.concatenate(rows, axis=1)
         return values.mean(axis=0), values.std(axis=0)
 
-    def _moments(self, X):
+    def _halo(self):
+        return max(map(context_of, self.members_))
+
+    def _moments(self, X, inner=slice(None)):
         """Mean and standard deviation over the views, shape (n_slices, 2, rows, columns)."""
-        n_views, mean, squares = 0, np.zeros(X.shape), np.zeros(X.shape)
-        for fraction in self._views(X):
+        shape = X[inner].shape
+        n_views, mean, squares = 0, np.zeros(shape), np.zeros(shape)
+        for fraction in self._views(X, inner):
             n_views += 1
             change = fraction - mean
             mean += change / n_views
             squares += change * (fraction - mean)
         return np.stack([mean, np.sqrt(squares / n_views)], axis=1).astype(np.float32)
 
-    def _views(self, X):
+    def _views(self, X, inner):
         """Yield the fractions of a numpy slab by every member, from every side."""
         for member in self.members_:
             for turns in range(4 if self.symmetries else 1):
                 for flip in (1, -1) if self.symmetries else (1,):
                     view = np.rot90(X, turns, axes=(1, 2))[:, :, ::flip]
-                    fraction = predict_fraction(member, np.ascontiguousarray(view))
+                    fraction = predict_fraction(member, np.ascontiguousarray(view))[inner]
                     yield np.rot90(fraction[:, :, ::flip], -turns, axes=(1, 2))
 
 

@@ -76,6 +76,10 @@ class UNetSegmenter(StackClassifier):
         Slices with more rows or columns are predicted in tiles, with the same result.
     widths : tuple of int or None
         Encoder widths, one per pooling; None for the paper's 32-52-72-92-112-128.
+    context_slices : int
+        Neighbouring slices on either side that the network sees too, as further channels;
+        0 is the paper's single slice. Where a neighbour is missing (ends of the stack,
+        outside the specimen) the next slice towards the middle stands in for it.
     patience : int or None
         Stop when the validation loss has not improved for so many epochs; None never does.
     warm_start : bool
@@ -134,6 +138,7 @@ class UNetSegmenter(StackClassifier):
         threshold=0.5,
         tile_size=2048,
         widths=None,
+        context_slices=0,
         patience=None,
         warm_start=False,
         checkpoint=None,
@@ -151,6 +156,7 @@ class UNetSegmenter(StackClassifier):
         self.threshold = threshold
         self.tile_size = tile_size
         self.widths = widths
+        self.context_slices = context_slices
         self.patience = patience
         self.warm_start = warm_start
         self.checkpoint = checkpoint
@@ -270,7 +276,7 @@ class UNetSegmenter(StackClassifier):
             model.grey_scale_ = GreyScale(**card["grey_scale"], outside=model.outside)
             model.classes_ = np.array(card["classes"])
             model.history_, model.best_epoch_ = card["history"], card["best_epoch"]
-            network = build(parameters)
+            network = build(model.get_params())
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} has a damaged card: {error}") from error
         model.module_ = place(load_tensors(network, tensors, path), torch.device("cpu"))
@@ -295,9 +301,11 @@ class UNetSegmenter(StackClassifier):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file holds something else; code in it is not run.
+            If the file holds something else (code in it is not run), or if `context_slices`
+            is not 0: the published network sees one slice.
         """
         model = cls(architecture="bagherzadeh2023", **parameters)
+        check_choice(model.context_slices, (0,), name="context_slices")
         network = load_tensors(build(model.get_params()), read_published(path), path)
         low, high = grey_range
         model.grey_scale_ = GreyScale(float(low), float(high) - float(low), model.outside)
@@ -310,6 +318,7 @@ class UNetSegmenter(StackClassifier):
         check_choice(self.architecture, ARCHITECTURES, name="architecture")
         for name in ("max_epochs", "batch_size", "patch_size", "tile_size"):
             check_positive_int(getattr(self, name), name=name)
+        check_positive_int(self.context_slices, name="context_slices", minimum=0)
         for name in ("batches_per_epoch", "patience"):
             if getattr(self, name) is not None:
                 check_positive_int(getattr(self, name), name=name)
@@ -328,4 +337,5 @@ class UNetSegmenter(StackClassifier):
         if device.type != "cpu":
             network = place(copy.deepcopy(network), device)
         options = {"network": network, "grey": self.grey_scale_, "tile_size": self.tile_size}
-        return map_slabs(partial(function, **options), X, dtype=dtype, tail=tail)
+        work, halo = partial(function, **options), network.context_slices
+        return map_slabs(work, X, dtype=dtype, tail=tail, halo=halo)

@@ -1,0 +1,254 @@
+"""Neighbouring slices as channels: what the network sees, learns from them, and keeps."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from icecoreseg import OUTSIDE, UNetSegmenter, _slabs
+from icecoreseg.segmentation import EnsembleSegmenter, _sampling
+from icecoreseg.segmentation._augment import augment
+from icecoreseg.segmentation._context import with_neighbours
+from icecoreseg.segmentation._delegation import context_of
+from icecoreseg.segmentation._model_file import read_model, write_model
+from icecoreseg.segmentation._network import UNet, initialise
+from icecoreseg.segmentation._survey import GreyScale
+from icecoreseg.segmentation._tiling import slice_logits, strip_logits
+from tests.segmentation.conftest import make_core, tiny_unet
+from tests.segmentation.test_sampling import sampler
+from tests.segmentation.test_unet import weights
+
+da = pytest.importorskip("dask.array")
+
+
+def neighbour_core(seed, n_slices=24):
+    """Ice where the slice above or the slice below is bright: a slice alone says nothing."""
+    rng = np.random.default_rng(seed)
+    bright = (rng.random((n_slices, 8, 8)) < 0.3).repeat(4, 1).repeat(4, 2)
+    y = np.full(bright.shape, OUTSIDE, dtype=np.uint8)
+    y[1:-1] = bright[:-2] | bright[2:]
+    X = np.clip(60 + 80 * bright + rng.normal(0, 10, bright.shape), 1, 255).astype(np.uint8)
+    X[:, :3, :3], y[:, :3, :3] = 0, OUTSIDE
+    return X, y
+
+
+def neighbour_unet(**options):
+    return tiny_unet(**({"context_slices": 1, "batches_per_epoch": 150} | options))
+
+
+@pytest.fixture(scope="module")
+def seeing():
+    """Fitted on a core whose labels are in the neighbours, and scored on another."""
+    return neighbour_unet().fit(*neighbour_core(0), validation_data=neighbour_core(1))
+
+
+def test_only_the_first_layer_grows():
+    """Two more input channels are 2 * 32 * 9 weights; the default is the paper's network."""
+    counts = [
+        sum(p.numel() for p in UNet(context_slices=context).parameters()) for context in (0, 1)
+    ]
+    assert counts == [1_513_409, 1_513_409 + 2 * 32 * 9]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(1, 3))
+def test_neighbours_are_those_of_a_stack_filled_towards_the_middle(seed, context):
+    """Voxel by voxel: step outwards from the slice, and keep the last value that was there."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 4, (5, 2, 2)).astype(np.uint8)
+    z = int(rng.integers(5))
+    found = with_neighbours(X, z, context_slices=context, grey=GreyScale(0.0, 1.0, 0))
+    expected = np.full((1 + 2 * context, 2, 2), np.nan)
+    for row, column in np.ndindex(2, 2):
+        for sign in (-1, 1):
+            value = np.nan
+            for step in range(context + 1):
+                there = 0 <= z + sign * step < 5
+                seen = X[z + sign * step, row, column] if there else 0
+                value = seen if seen else value
+                expected[context + sign * step, row, column] = value
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_labels_in_the_neighbours_are_learnt_only_with_them(seeing):
+    X, y = neighbour_core(2)
+    alone = neighbour_unet(context_slices=0).fit(*neighbour_core(0))
+    assert seeing.score(X, y) > 0.95
+    assert alone.score(X, y) < 0.6  # about half of the voxels are ice
+
+
+def test_lazy_slabs_are_predicted_as_the_whole(seeing, monkeypatch):
+    """Chunks of one, two and more slices, and small slabs in memory, see over their borders."""
+    X, _ = neighbour_core(3, n_slices=9)
+    whole = {name: getattr(seeing, name)(X) for name in ("predict", "predict_fraction")}
+    proba = seeing.predict_proba(X)
+    lazy = da.from_array(X, chunks=((1, 2, 5, 1), -1, -1))
+    for name, expected in whole.items():
+        np.testing.assert_array_equal(getattr(seeing, name)(lazy).compute(), expected)
+    found = seeing.predict_proba(lazy)
+    assert found.shape == proba.shape
+    np.testing.assert_array_equal(found.compute(), proba)
+    monkeypatch.setitem(_slabs.slab_bounds.__kwdefaults__, "slab_voxels", 2 * 32 * 32)
+    np.testing.assert_array_equal(seeing.predict_fraction(X), whole["predict_fraction"])
+
+
+def test_end_slices_see_themselves(seeing):
+    """The first and last slice are predicted as if they were there twice."""
+    X, _ = neighbour_core(4, n_slices=4)
+    doubled = np.concatenate([X[:1], X, X[-1:]])
+    np.testing.assert_array_equal(
+        seeing.predict_fraction(X), seeing.predict_fraction(doubled)[1:-1]
+    )
+    alone = seeing.predict(X[:1])
+    np.testing.assert_array_equal(alone, seeing.predict(X[[0, 0, 0]])[1:2])
+
+
+def test_outside_is_that_of_the_slice(seeing):
+    """A void neighbour does not make a voxel void, nor the other way round."""
+    X, _ = neighbour_core(4, n_slices=5)
+    X[2, 8:16] = 0
+    fraction = seeing.predict_fraction(X)
+    np.testing.assert_array_equal(np.isnan(fraction), X == 0)
+
+
+def test_lazy_training_is_the_same_training(seeing):
+    """Neighbours in other chunks are seen, in training and in validation."""
+    lazy = [da.from_array(stack, chunks=(5, -1, -1)) for stack in neighbour_core(0)]
+    valid = tuple(da.from_array(stack, chunks=(4, -1, -1)) for stack in neighbour_core(1))
+    again = neighbour_unet().fit(*lazy, validation_data=valid)
+    assert torch.equal(weights(again), weights(seeing))
+    assert again.history_[0]["valid_loss"] == pytest.approx(seeing.history_[0]["valid_loss"])
+
+
+@pytest.mark.parametrize("room", [7, 17, 20])
+def test_slabs_with_their_neighbours_are_read_once_per_epoch(monkeypatch, room):
+    """With room for so many slices; a slab has up to seven."""
+    X, y = (da.from_array(stack, chunks=(5, -1, -1)) for stack in neighbour_core(0))
+    monkeypatch.setattr(_sampling, "CACHE_VOXELS", room * 32 * 32)
+    one, read = sampler([X], [y], n_batches=20, context_slices=1), []
+    load = one._slabs._read
+    monkeypatch.setattr(one._slabs, "_read", lambda key: read.append(key) or load(key))
+    for x, target in one.batches(0):
+        assert (x.shape, target.shape) == ((4, 3, 16, 16), (4, 16, 16))
+    assert sum(len(slab) for slab, _ in one._slabs._kept.values()) <= room
+    assert sorted(read) == [(0, slab) for slab in range(5)]
+
+
+def test_validation_scores_see_over_slab_borders(seeing):
+    """The loss in the history is that of predictions of the whole stack."""
+    X, y = neighbour_core(1)
+    valid = y != OUTSIDE
+    expected = log_loss(y[valid].astype(float), seeing.predict_fraction(X)[valid])
+    assert seeing.history_[0]["valid_loss"] == pytest.approx(expected, rel=1e-2)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6))
+def test_augmentation_keeps_the_middle_and_changes_all_channels_alike(seed):
+    """Channels that differ by a constant still do; only the outer ones may change sides."""
+    x = np.arange(16, dtype=np.float32).reshape(4, 4)
+    rng = np.random.default_rng(seed)
+    channels, target = augment(rng, np.stack([x - 100, x, x + 100]), x)
+    below, above = channels[0] - channels[1], channels[2] - channels[1]
+    np.testing.assert_allclose(below, below[0, 0], rtol=1e-3)
+    np.testing.assert_allclose(above, -below, rtol=1e-3)
+    slope, _ = np.polyfit(target.ravel(), channels[1].ravel(), 1)
+    assert abs(below[0, 0]) == pytest.approx(100 * slope, rel=1e-3)
+
+
+def test_both_sides_come_up():
+    x = np.stack([np.full((4, 4), value, np.float32) for value in (-1, 0, 1)])
+    tops = [augment(np.random.default_rng(s), x, x[1], offset=0)[0][0, 0, 0] for s in range(60)]
+    assert 15 < sum(top > 0 for top in tops) < 45
+
+
+def test_tiles_and_strips_give_the_whole_slice():
+    """At the full network's reach, from three channels of one slice."""
+    network = initialise(UNet((4,) * 6, context_slices=1), seed=3).eval()
+    x = np.random.default_rng(0).normal(size=(3, 600, 70)).astype(np.float32)
+    x[:, 100:130, :20] = np.nan
+    x = torch.from_numpy(x)
+    whole, tiled = (slice_logits(network, x, tile_size=size) for size in (2048, 320))
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5, equal_nan=True)
+    padded = x[None, :, :576, :64].nan_to_num()
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            strip_logits(network, padded, strip=16), network(padded), rtol=0, atol=1e-5
+        )
+
+
+def test_save_and_load(seeing, tmp_path):
+    path, (X, _) = tmp_path / "model.safetensors", neighbour_core(2, n_slices=3)
+    seeing.save(path)
+    again = UNetSegmenter.load(path)
+    assert again.get_params() == seeing.get_params()
+    np.testing.assert_array_equal(again.predict_fraction(X), seeing.predict_fraction(X))
+
+
+def test_files_from_before_the_parameter_have_no_context(fitted, core, tmp_path):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    tensors, card = read_model(path, kind="UNetSegmenter", version=1)
+    del card["parameters"]["context_slices"]
+    write_model(path, tensors, card, kind="UNetSegmenter", version=1)
+    again = UNetSegmenter.load(path)
+    assert again.context_slices == 0
+    np.testing.assert_array_equal(again.predict_fraction(core[0]), fitted.predict_fraction(core[0]))
+
+
+def test_checkpoints_tell_the_context(core, tmp_path):
+    """One from before the parameter is one without context; another context is refused."""
+    path = tmp_path / "run.safetensors"
+    options = {"checkpoint": path, "batches_per_epoch": 2}
+    first = tiny_unet(**options).fit(*core)
+    kind = {"kind": "training checkpoint", "version": 1}
+    tensors, card = read_model(path, **kind)
+    assert json.loads(card["identity"].pop("context_slices")) == 0
+    write_model(path, tensors, card, **kind)
+    assert torch.equal(weights(tiny_unet(**options).fit(*core)), weights(first))
+    with pytest.raises(ValueError, match="context_slices differ"):
+        tiny_unet(context_slices=1, **options).fit(*core)
+
+
+def test_ensemble_sees_over_slab_borders(seeing):
+    X, _ = neighbour_core(5, n_slices=6)
+    model = EnsembleSegmenter(FrozenEstimator(seeing), n_members=1).fit(X, None)
+    lazy = da.from_array(X, chunks=(2, -1, -1))
+    mean, std = model.predict_fraction(X, return_std=True)
+    lazy_mean, lazy_std = model.predict_fraction(lazy, return_std=True)
+    np.testing.assert_allclose(lazy_mean.compute(), mean, atol=1e-6)
+    np.testing.assert_allclose(lazy_std.compute(), std, atol=1e-6)
+    np.testing.assert_array_equal(model.predict(lazy).compute(), model.predict(X))
+    for found, expected in zip(model.ice_fraction(lazy), model.ice_fraction(X), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_context_is_found_through_wrappers(seeing):
+    pipeline = make_pipeline(FunctionTransformer(), FrozenEstimator(seeing))
+    assert context_of(EnsembleSegmenter(pipeline)) == 1
+    assert context_of(FunctionTransformer()) == 0
+
+
+def test_bad_context_is_refused(core, tmp_path):
+    for bad in (-1, 0.5, True):
+        with pytest.raises(ValueError, match="context_slices must be an integer of at least 0"):
+            tiny_unet(context_slices=bad).fit(*core)
+    with pytest.raises(ValueError, match="context_slices=1 is not known"):
+        UNetSegmenter.from_published_weights(tmp_path / "none", context_slices=1)
+    model = tiny_unet(batches_per_epoch=1, warm_start=True).fit(*core)
+    with pytest.raises(ValueError, match="fitted network has 0"):
+        model.set_params(context_slices=1).fit(*core)
+
+
+def test_slices_fewer_than_the_context():
+    X, y = make_core(0, shape=(2, 32, 32))
+    model = tiny_unet(context_slices=3, batches_per_epoch=5).fit(X, y)
+    lazy = model.predict(da.from_array(X, chunks=(1, -1, -1))).compute()
+    np.testing.assert_array_equal(lazy, model.predict(X))
