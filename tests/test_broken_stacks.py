@@ -1,6 +1,7 @@
 """Files that are no stack, or broken: every one is named."""
 
 import os
+import struct
 import zlib
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from icecoreseg import open_stack, write_stack
 from icecoreseg.stacks import _png
+from icecoreseg.stacks._tiff import page_offsets
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 7, 6), dtype=np.uint8)
@@ -34,6 +36,26 @@ def test_truncated_multipage_is_not_a_shorter_stack(tmp_path, layout):
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(OSError, match=r"core\.tif"):
             open_stack(path).compute()
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("back_to", [0, 1, 2, 4])
+def test_pages_in_a_circle(tmp_path, bigtiff, back_to):
+    """The last page names an earlier one as the next, which need not be the first."""
+    path = tmp_path / "core.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff) as file:
+        for pixels in GREY:
+            file.write(pixels, contiguous=False, metadata=None)
+    offsets = page_offsets(path)
+    count, entry, pointer = ("<Q", 20, "<Q") if bigtiff else ("<H", 12, "<I")
+    whole = bytearray(path.read_bytes())
+    (n_tags,) = struct.unpack_from(count, whole, offsets[-1])
+    at = offsets[-1] + struct.calcsize(count) + entry * n_tags
+    assert struct.unpack_from(pointer, whole, at) == (0,)
+    struct.pack_into(pointer, whole, at, offsets[back_to])
+    path.write_bytes(whole)
+    with pytest.raises(OSError, match=r"core\.tif is damaged: .* circle"):
+        open_stack(path)
 
 
 def save(pixels):

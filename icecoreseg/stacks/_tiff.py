@@ -95,19 +95,19 @@ def page_offsets(path):
         big = start[2:4] in (b"\x2b\x00", b"\x00\x2b")
         count, pointer, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
         at = 8 if big else 4
-        offsets = []
+        offsets = {}  # of pages, in order; a set would forget it
         try:
             offset = _number(file, order + pointer, at)
             while offset:
-                if offsets and offset in (offsets[0], offsets[-1]):
+                if offset in offsets:
                     raise OSError(f"{path} is damaged: its pages form a circle.")
-                offsets.append(offset)
+                offsets[offset] = None
                 n_tags = _number(file, order + count, offset)
                 at = offset + struct.calcsize(order + count) + entry * n_tags
                 offset = _number(file, order + pointer, at)
         except struct.error as error:
             raise OSError(f"{path} is truncated after {len(offsets)} pages.") from error
-    return offsets
+    return list(offsets)
 
 
 def _number(file, form, at):
