@@ -1,6 +1,7 @@
 """Write a stack slab by slab, so that a reader never sees half a file."""
 
 import os
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,9 +53,13 @@ def write_stack(stack, path, *, format=None, overwrite=False, voxel_size_um=None
     Notes
     -----
     Every file is written under a hidden temporary name in its final folder and then
-    renamed. A run that is killed leaves complete slices in a folder, and no TIFF or
-    ``.npy`` file at all (or the old one). Multipage files up to 4 GiB are in ImageJ's TIFF
-    dialect, larger ones and float64 are OME BigTIFF.
+    renamed. A run that is killed leaves complete slices in a new folder, and no TIFF or
+    ``.npy`` file at all (or the old one). What is overwritten stays until all is written:
+    the disk must hold both, and a lazy stack may go back to where it comes from (read it
+    with `open_stack` again afterwards: the old array would show the new values).
+
+    Multipage files up to 4 GiB are in ImageJ's TIFF dialect, larger ones and float64 are
+    OME BigTIFF.
 
     Examples
     --------
@@ -118,6 +123,21 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def _replacing_slices(folder):
+    """Give the folder, or one within it whose slices replace the old ones if all went well.
+
+    A lazy stack may still have to be read from the old slices, until the last is written.
+    """
+    if not slices_in_folder(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder) as name:
+        yield Path(name)
+        for file in slices_in_folder(name):
+            os.replace(file, folder / file.name)
+
+
 def _refuse_existing(path, overwrite):
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder; expected the name of a file.")
@@ -131,9 +151,10 @@ def _write_folder(folder, slices, stack, format, overwrite, voxel_size_um):
     files = [folder / f"slice_{number:0{digits}}{suffix}" for number in range(stack.shape[0])]
     surplus = _surplus(folder, files, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
-    for file, pixels in zip(files, slices, strict=True):
-        with replacing(file) as temporary:
-            _write_slice(temporary, pixels, format, voxel_size_um)
+    with _replacing_slices(folder) as place:
+        for file, pixels in zip(files, slices, strict=True):
+            with replacing(place / file.name) as temporary:
+                _write_slice(temporary, pixels, format, voxel_size_um)
     for file in surplus:
         file.unlink()
 
