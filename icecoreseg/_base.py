@@ -4,8 +4,11 @@ Stacks are 3-D and **slices are the samples**; NaN may stand for "outside". Both
 said to scikit-learn by the tags, so that its tools do not insist on 2-D tables.
 """
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
+from icecoreseg._ice import as_labels
+from icecoreseg._slabs import map_slabs
 from icecoreseg.metrics import voxel_accuracy
 
 
@@ -39,7 +42,7 @@ class StackClassifier(ClassifierMixin, StackEstimator):
         X : array of shape (n_slices, n_rows, n_columns)
             Grey stack.
         y : array of shape (n_slices, n_rows, n_columns)
-            True labels.
+            True labels, or ice fractions (NaN outside), which count as ice from 0.5 on.
         sample_weight : array of shape (n_slices,), optional
             Weight of each slice.
 
@@ -48,4 +51,6 @@ class StackClassifier(ClassifierMixin, StackEstimator):
         float
             Share of the specimen's voxels whose label is right.
         """
+        if y.dtype.kind == "f":
+            y = map_slabs(as_labels, y, dtype=np.uint8)
         return voxel_accuracy(y, self.predict(X), sample_weight=sample_weight)

@@ -3,6 +3,8 @@
 The lowest room of the physics: scores (mass error) and microstructure build on it.
 """
 
+import warnings
+
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
@@ -151,7 +153,18 @@ def slice_amounts(y):
     for start, slab in iterate_slabs(y):
         for offset, image in enumerate(slab):
             amounts[start + offset] = _slice_amount(image)
+    _warn_of_bytes_mask(y, *amounts.sum(axis=0))
     return amounts
+
+
+def _warn_of_bytes_mask(y, ice, inside):
+    """Masks on disk are often 0/255; read as labels, they hold no ice at all."""
+    if y.dtype.kind != "f" and ice == 0 and 0 < inside < y.size:
+        warnings.warn(
+            "The labels hold AIR (0) and OUTSIDE (255), but no ICE (1). If this is a 0/255 mask "
+            "of ice, pass `mask > 0`.",
+            stacklevel=3,
+        )
 
 
 def _slice_amount(image):

@@ -6,6 +6,7 @@ computes a lazy (dask) array: checks that need the values (`check_label_values`,
 `check_grey_values`) run on the slabs as they come.
 """
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -49,12 +50,13 @@ def check_stack(X, *, name="X", kinds="uf"):
         )
     if 0 in X.shape:
         raise ValueError(f"{name} has an empty axis: shape {X.shape}.")
-    if X.dtype.kind not in kinds:
+    if X.dtype.kind not in kinds or (kinds == "uf" and X.dtype not in _GREY):
         expected = ", ".join(_KINDS[kind] for kind in kinds)
         raise ValueError(f"{name} has dtype {X.dtype}; expected {expected}.")
     return X
 
 
+_GREY = ("uint8", "uint16", "float32", "float64")
 _KINDS = {"u": "uint8 or uint16", "f": "float32 or float64", "i": "integers", "b": "bool"}
 
 
@@ -142,6 +144,30 @@ def check_grey_values(X, outside=np.nan, *, name="X"):
             "use outside=np.nan, or replace the NaN."
         )
     return X
+
+
+def warn_if_outside_unmarked(X, outside, *, name="X"):
+    """Warn if NaN is to mark the outside, but a run of 0 (or the top value) seems to.
+
+    Looks at the middle slice: its four corners hold one such value, as do at least 5 % of
+    its voxels. So look raw scans, and stacks masked with another outside value.
+    """
+    if not np.isnan(outside):
+        return
+    image = np.asarray(X[X.shape[0] // 2])
+    value = image[0, 0]
+    marks = (0, np.iinfo(image.dtype).max) if image.dtype.kind == "u" else (0,)
+    corners = image[:: image.shape[0] - 1 or 1, :: image.shape[1] - 1 or 1]
+    if value not in marks or not (corners == value).all():
+        return
+    share = np.count_nonzero(image == value) / image.size
+    if share >= 0.05:
+        warnings.warn(
+            f"{share:.0%} of a slice of {name}, its corners included, is exactly {value}, but "
+            f"outside=nan. If {value} marks what is outside the specimen, pass outside={value}; if "
+            "the scan is raw, mask it first (CoreMasker).",
+            stacklevel=3,
+        )
 
 
 def check_outside(outside, dtype):

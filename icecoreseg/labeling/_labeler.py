@@ -4,7 +4,7 @@ import numpy as np
 
 from icecoreseg._base import StackClassifier
 from icecoreseg._validation import check_outside, check_stack
-from icecoreseg.labels import AIR, ICE
+from icecoreseg.labels import AIR, ICE, OUTSIDE
 
 
 class Labeler(StackClassifier):
@@ -53,3 +53,10 @@ class Labeler(StackClassifier):
         X = check_stack(X)
         check_outside(self.outside, X.dtype)
         return X
+
+
+def labels_of_fraction(fraction):
+    """Labels of a slab of probabilities of ice: ICE above one half, OUTSIDE where NaN."""
+    labels = np.where(fraction > 0.5, np.uint8(ICE), np.uint8(AIR))
+    labels[np.isnan(fraction)] = OUTSIDE
+    return labels

@@ -10,17 +10,16 @@ from icecoreseg._validation import (
     check_grey_values,
     check_positive_int,
     inside_mask,
+    warn_if_outside_unmarked,
 )
-from icecoreseg.labeling._labeler import Labeler
+from icecoreseg.labeling._labeler import Labeler, labels_of_fraction
 from icecoreseg.labeling._smoothing import smooth_inside, smoothing_reach
 from icecoreseg.labeling.histogram import (
     bin_index,
-    choose_bin_width,
-    grey_histogram,
     pool_histograms,
+    slice_histogram,
 )
 from icecoreseg.labeling.mixture import Mixture, fit_mixture
-from icecoreseg.labels import AIR, ICE, OUTSIDE
 
 
 class GMMLabeler(Labeler):
@@ -65,6 +64,8 @@ class GMMLabeler(Labeler):
         keep what the fine scan knows about partly filled voxels).
     outside : float or int
         Value of the voxels outside the specimen; NaN always counts as outside.
+    random_state : int, RandomState or None
+        Seed of the k-means start of three or more components; two need no seed.
 
     Attributes
     ----------
@@ -130,6 +131,7 @@ class GMMLabeler(Labeler):
         reg_covar=1e-6,
         output="labels",
         outside=np.nan,
+        random_state=None,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -141,6 +143,7 @@ class GMMLabeler(Labeler):
         self.reg_covar = reg_covar
         self.output = output
         self.outside = outside
+        self.random_state = random_state
 
     def fit(self, X, y=None):
         """Fit the mixture of every slice, and that of the stack.
@@ -158,6 +161,7 @@ class GMMLabeler(Labeler):
             The estimator itself.
         """
         X = self._check(X)
+        warn_if_outside_unmarked(X, self.outside)
         histograms = self._histograms(X)
         pooled = pool_histograms(histograms)
         if pooled.n_voxels == 0:
@@ -179,13 +183,7 @@ class GMMLabeler(Labeler):
         array of the same shape, uint8
             AIR, ICE, OUTSIDE. A voxel is ice where ice is more likely than not.
         """
-
-        def label(fraction):
-            labels = np.where(fraction > 0.5, np.uint8(ICE), np.uint8(AIR))
-            labels[np.isnan(fraction)] = OUTSIDE
-            return labels
-
-        return self._apply(X, label, np.uint8)
+        return self._apply(X, labels_of_fraction, np.uint8)
 
     def predict_fraction(self, X):
         """Probability of ice of every voxel.
@@ -272,7 +270,7 @@ class GMMLabeler(Labeler):
         histograms = []
         for _, slab, inner in iterate_with_halo(X, self._halo()):
             for plane, mask in zip(*self._smooth(slab, inner), strict=True):
-                histograms.append(_slice_histogram(plane[mask]))
+                histograms.append(slice_histogram(plane[mask]))
         return histograms
 
     def _fit(self, histogram, anchor=None):
@@ -281,6 +279,7 @@ class GMMLabeler(Labeler):
             histogram,
             self.n_components,
             reg_covar=self.reg_covar,
+            random_state=self.random_state,
             anchor=anchor,
             anchor_strength=self.anchor_strength,
             **options,
@@ -333,7 +332,7 @@ class GMMLabeler(Labeler):
         """Probability of ice of one slice, by lookup in its histogram's bins."""
         fraction = np.full(levels.shape, np.nan, dtype=np.float32)
         values = levels[inside]
-        histogram = _slice_histogram(values)
+        histogram = slice_histogram(values)
         mixture = self._fit_slice(histogram)
         if mixture is None:
             if histogram.n_voxels == 0:
@@ -343,7 +342,3 @@ class GMMLabeler(Labeler):
         table = (content @ mixture.posterior(histogram.levels)).astype(np.float32)
         fraction[inside] = table[bin_index(values, histogram.width) - histogram.first]
         return fraction
-
-
-def _slice_histogram(values):
-    return grey_histogram(values, choose_bin_width(values) if values.size else 1.0)

@@ -67,6 +67,11 @@ def grey_histogram(values, width=1.0):
     return Histogram(first + int(filled[0]), counts[filled[0] : filled[-1] + 1], width)
 
 
+def slice_histogram(values):
+    """Histogram of the voxels of one slice, with the bin width that suits them."""
+    return grey_histogram(values, choose_bin_width(values) if values.size else 1.0)
+
+
 def bin_index(values, width):
     """Index of the bin that holds each value (int32); a stray huge value counts in the last."""
     if np.issubdtype(values.dtype, np.integer) and width == 1:

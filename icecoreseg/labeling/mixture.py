@@ -97,7 +97,7 @@ def two_means(histogram):
     return int(np.argmax(spread / (count * rest))) + 1
 
 
-def _start(histogram, n_components):
+def _start(histogram, n_components, random_state):
     """Hard responsibilities of k-means, shape (n_components, n_bins)."""
     if n_components == 2:
         split = two_means(histogram)
@@ -105,7 +105,7 @@ def _start(histogram, n_components):
     else:
         from sklearn.cluster import KMeans
 
-        kmeans = KMeans(n_components, n_init=10, random_state=0)
+        kmeans = KMeans(n_components, n_init=10, random_state=random_state)
         levels = histogram.levels[:, None]
         labels = kmeans.fit(levels, sample_weight=histogram.counts).predict(levels)
         labels = np.argsort(np.argsort(kmeans.cluster_centers_[:, 0]))[labels]
@@ -147,6 +147,7 @@ def fit_mixture(
     reg_covar=1e-6,
     anchor=None,
     anchor_strength=0.0,
+    random_state=None,
 ):
     """Fit a Gaussian mixture to a histogram by expectation-maximisation.
 
@@ -171,6 +172,8 @@ def fit_mixture(
     anchor_strength : float
         Weight of the anchor's means and variances, in voxels per voxel of the histogram;
         0 uses the anchor as a start only.
+    random_state : int, RandomState or None
+        Seed of k-means for more than two components.
 
     Returns
     -------
@@ -200,7 +203,7 @@ def fit_mixture(
     tied = covariance_type == "tied"
     borrow = (tied, reg_covar, anchor, anchor_strength if anchor else 0.0)
     if anchor is None:
-        mixture = _maximise(_start(histogram, n_components), histogram, *borrow)
+        mixture = _maximise(_start(histogram, n_components, random_state), histogram, *borrow)
     else:
         mixture = anchor
     share = histogram.counts / histogram.n_voxels

@@ -7,7 +7,12 @@ import numpy as np
 from skimage import filters
 
 from icecoreseg._slabs import iterate_slabs, map_slabs
-from icecoreseg._validation import check_choice, check_grey_values, inside_mask
+from icecoreseg._validation import (
+    check_choice,
+    check_grey_values,
+    inside_mask,
+    warn_if_outside_unmarked,
+)
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling.histogram import choose_bin_width, grey_histogram
 from icecoreseg.labeling.mixture import two_means
@@ -113,8 +118,9 @@ class ThresholdLabeler(Labeler):
             The estimator itself.
         """
         X = self._check(X)
-        planes = (plane for _, slab in iterate_slabs(X) for plane in slab)
-        self.thresholds_ = np.array([self._threshold(plane, np.nan) for plane in planes])
+        warn_if_outside_unmarked(X, self.outside)
+        pairs = (pair for _, slab in iterate_slabs(X) for pair in self._planes(slab))
+        self.thresholds_ = np.array([self._threshold(plane[mask], np.nan) for plane, mask in pairs])
         return self
 
     def predict(self, X):
@@ -144,20 +150,27 @@ class ThresholdLabeler(Labeler):
         elif not np.isscalar(self.method) or not np.isfinite(self.method):
             raise ValueError(f"method must be a name or a finite number, got {self.method!r}.")
 
+    def _planes(self, slab):
+        """(slice, mask of the specimen) of every slice, ready for its threshold."""
+        check_grey_values(slab, self.outside)
+        inside = inside_mask(slab, self.outside)
+        return [(self._prepare(*pair), pair[1]) for pair in zip(slab, inside, strict=True)]
+
+    def _prepare(self, plane, inside):
+        """A slice before its threshold: as it is."""
+        return plane
+
     def _label(self, slab, fallback):
         labels = np.full(slab.shape, OUTSIDE, dtype=np.uint8)
-        inside = inside_mask(slab, self.outside)
-        for plane, mask, out in zip(slab, inside, labels, strict=True):
-            threshold = self._threshold(plane, fallback)
-            out[mask] = np.where(plane[mask] > threshold, np.uint8(ICE), np.uint8(AIR))
+        for (plane, inside), out in zip(self._planes(slab), labels, strict=True):
+            threshold = self._threshold(plane[inside], fallback)
+            out[inside] = np.where(plane[inside] > threshold, np.uint8(ICE), np.uint8(AIR))
         return labels
 
-    def _threshold(self, plane, fallback):
-        """Threshold of one slice; `fallback` where its voxels do not determine one."""
-        check_grey_values(plane, self.outside)
+    def _threshold(self, values, fallback):
+        """Threshold of one slice's voxels inside; `fallback` where they do not determine one."""
         if not isinstance(self.method, str):
             return float(self.method)
-        values = plane[inside_mask(plane, self.outside)]
         if values.size == 0 or values.min() == values.max():
             return fallback
         try:

@@ -1,0 +1,54 @@
+"""Mistakes that would pass silently are said."""
+
+import warnings
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from icecoreseg import CoreMasker, GMMLabeler, MicrostructureMetrics, ThresholdLabeler
+from icecoreseg._validation import check_stack
+from icecoreseg.datasets import make_ice_core
+from icecoreseg.metrics import mass_error
+
+
+@pytest.fixture(scope="module")
+def core():
+    return make_ice_core("firn", n_slices=4, n_columns=64, random_state=0)
+
+
+@pytest.mark.parametrize("labeler", [GMMLabeler, ThresholdLabeler])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_another_outside_value_than_declared(core, labeler, lazy):
+    masked = CoreMasker(outside=0).fit_transform(core.low)
+    X = da.from_array(masked, chunks=(2, 64, 64)) if lazy else masked
+    with pytest.warns(UserWarning, match=r"exactly 0, but outside=nan.*pass outside=0"):
+        labeler().fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        labeler(outside=0).fit(X)
+        labeler().fit(CoreMasker().fit_transform(core.low))
+
+
+def test_a_mask_of_0_and_255(core):
+    mask = np.where(core.labels_low == 1, 255, 0).astype(np.uint8)
+    with pytest.warns(UserWarning, match="pass `mask > 0`"):
+        MicrostructureMetrics(60).fit_transform(mask)
+    with pytest.warns(UserWarning, match="no ICE"):
+        mass_error(mask, 1.0, voxel_size_um=60)
+    MicrostructureMetrics(60).fit_transform(mask > 0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.float16, np.int16])
+def test_dtypes_that_no_scan_has(dtype):
+    with pytest.raises(ValueError, match="expected uint8 or uint16, float32 or float64"):
+        check_stack(np.zeros((1, 2, 2), dtype=dtype))
+
+
+def test_score_takes_fractions(core):
+    X = np.where(core.mask_low, core.low, np.nan).astype(np.float32)
+    labeler = GMMLabeler().fit(X)
+    expected = labeler.score(X, core.labels_low)
+    assert labeler.score(X, core.fraction_low) == expected
+    lazy = da.from_array(core.fraction_low, chunks=(2, 64, 64))
+    assert labeler.score(X, lazy) == expected
