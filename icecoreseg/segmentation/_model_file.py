@@ -34,6 +34,7 @@ def write_model(path, tensors, card, *, kind, version):
     path = Path(path)
     header = {"format": FORMAT, "kind": kind, "version": str(version), "card": json.dumps(card)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:

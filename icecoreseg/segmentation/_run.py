@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from icecoreseg._slabs import iterate_with_halo
+from icecoreseg._validation import warn_if_outside_unmarked
 from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import WIDTHS, UNet, initialise
@@ -41,6 +42,8 @@ class TrainingRun:
         self.parameters = parameters
         outside = parameters["outside"]
         Xs, ys = check_cores(X, y, outside=outside)
+        for stack in Xs:
+            warn_if_outside_unmarked(stack, outside)
         self.validation = _check_validation(validation_data, outside)
         found = survey(Xs, ys, outside=outside, grey=start and start.grey_scale_)
         self.grey = found.grey

@@ -17,8 +17,8 @@ from icecoreseg.segmentation._augment import augment
 from icecoreseg.segmentation._context import with_neighbours
 from icecoreseg.segmentation._survey import ice_target
 
-CACHE_VOXELS = 2**30
-"""Voxels of lazy stacks that are kept decoded (one byte each for 8-bit scans)."""
+CACHE_BYTES = 2**31
+"""Memory for decoded slabs of lazy stacks, grey values and labels together."""
 
 N_AHEAD = 8
 """Batches that are drawn ahead of a device that is faster than one thread."""
@@ -64,7 +64,7 @@ class PatchSampler:
         self.found, self.patch_size, self.seed = found, patch_size, seed
         self.batch_size, self.n_batches, self.share = batch_size, n_batches, share
         self.context_slices = context_slices
-        self._slabs = _SlabCache(Xs, ys, CACHE_VOXELS, halo=context_slices)
+        self._slabs = _SlabCache(Xs, ys, CACHE_BYTES, halo=context_slices)
         weights = np.concatenate(found.n_valid).astype(float)
         self._weights = weights / weights.sum()
         self._slices = [
@@ -171,22 +171,22 @@ class _SlabCache:
         ranks, window, used = {}, 0, 0
         for position in rng.permutation(len(wanted)):
             core, slab = wanted[position]
-            used += self._voxels(core, slab)
+            used += self._bytes(core, slab)
             if used > self._budget:
-                window, used = window + 1, self._voxels(core, slab)
+                window, used = window + 1, self._bytes(core, slab)
             ranks[core, slab] = window
         return np.array([ranks[core, self._slab_of(core, z)] for core, z in slices])
 
     def _slab_of(self, core, z):
         return int(np.searchsorted(self._edges[core], z, side="right")) - 1
 
-    def _voxels(self, core, slab):
-        """Voxels that have to be kept for a slab: none if the stack is in memory anyway."""
-        X = self._Xs[core]
-        if not (is_lazy(X) or is_lazy(self._ys[core])):
+    def _bytes(self, core, slab):
+        """Memory that keeping a slab takes: none if the stack is in memory anyway."""
+        X, y = self._Xs[core], self._ys[core]
+        if not (is_lazy(X) or is_lazy(y)):
             return 0
         first, _, _, last = self._bounds(core, slab)
-        return (last - first) * X.shape[1] * X.shape[2]
+        return (last - first) * X.shape[1] * X.shape[2] * (X.dtype.itemsize + y.dtype.itemsize)
 
     def _bounds(self, core, slab):
         """Bounds of a slab: outside those of its grey values, inside those of its labels."""
@@ -204,10 +204,10 @@ class _SlabCache:
             return self._kept[key]
 
     def _make_room(self, key):
-        self._used += self._voxels(*key)
+        self._used += self._bytes(*key)
         while self._kept and self._used > self._budget:
             oldest, _ = self._kept.popitem(last=False)
-            self._used -= self._voxels(*oldest)
+            self._used -= self._bytes(*oldest)
 
     def _read(self, key):
         core, slab = key

@@ -2,7 +2,9 @@
 
 import copy
 import platform
+from dataclasses import replace
 from functools import partial
+from numbers import Real
 
 import numpy as np
 import torch
@@ -259,7 +261,7 @@ class UNetSegmenter(StackClassifier):
 
     @classmethod
     def load(cls, path):
-        """Read a segmenter written by `save`.
+        """Read a segmenter written by `save`; `checkpoint` is None, `device` "auto" or "cpu".
 
         Raises
         ------
@@ -272,6 +274,8 @@ class UNetSegmenter(StackClassifier):
         try:
             parameters = card["parameters"]
             parameters["widths"] = parameters["widths"] and tuple(parameters["widths"])
+            parameters["checkpoint"] = None  # a file of another machine, as is its GPU
+            parameters["device"] = "cpu" if parameters["device"] == "cpu" else "auto"
             model = cls(**parameters)
             model.grey_scale_ = GreyScale(**card["grey_scale"], outside=model.outside)
             model.classes_ = np.array(card["classes"])
@@ -325,8 +329,10 @@ class UNetSegmenter(StackClassifier):
         stride = 2 ** len(self.widths or WIDTHS)
         if self.patch_size % stride:
             raise ValueError(f"patch_size={self.patch_size} must be a multiple of {stride}.")
-        if not self.learning_rate > 0:
+        if not isinstance(self.learning_rate, Real) or not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
+        if not isinstance(self.threshold, Real) or not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie in (0, 1), got {self.threshold!r}.")
 
     def _map(self, function, X, dtype, tail=None):
         check_is_fitted(self, "module_")
@@ -336,6 +342,7 @@ class UNetSegmenter(StackClassifier):
         network = self.module_
         if device.type != "cpu":
             network = place(copy.deepcopy(network), device)
-        options = {"network": network, "grey": self.grey_scale_, "tile_size": self.tile_size}
+        grey = replace(self.grey_scale_, outside=self.outside)
+        options = {"network": network, "grey": grey, "tile_size": self.tile_size}
         work, halo = partial(function, **options), network.context_slices
         return map_slabs(work, X, dtype=dtype, tail=tail, halo=halo)

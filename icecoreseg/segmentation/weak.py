@@ -33,7 +33,7 @@ class WeaklySupervisedSegmenter(MetaEstimatorMixin, StackClassifier):
     segmenter : estimator
         Learns from (low-resolution stack, labels): a `UNetSegmenter`, or a pipeline that
         ends with one. Of several cores, each is put through the pipeline's other steps on
-        its own, so these must not carry anything from one core to the next.
+        its own, and they stay as fitted to the last core.
     labeler : estimator
         Its ``fit_transform`` turns the high-resolution stack into labels, or better ice
         fractions, on the low-resolution grid: usually a pipeline of ``CoreMasker()``,
@@ -156,4 +156,10 @@ def _fit_on_cores(segmenter, stacks, labels, fit_params):
 def _last_step_params(pipeline, fit_params):
     """Parameters as ``step__name`` in the manner of Pipeline, without the prefix."""
     prefix = f"{pipeline.steps[-1][0]}__"
+    strange = [name for name in fit_params if not name.startswith(prefix)]
+    if strange:
+        raise ValueError(
+            f"Parameters of fit for the last step of a pipeline start with {prefix!r}, "
+            f"unlike {strange}."
+        )
     return {name.removeprefix(prefix): value for name, value in fit_params.items()}

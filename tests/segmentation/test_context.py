@@ -131,7 +131,8 @@ def test_lazy_training_is_the_same_training(seeing):
 def test_slabs_with_their_neighbours_are_read_once_per_epoch(monkeypatch, room):
     """With room for so many slices; a slab has up to seven."""
     X, y = (da.from_array(stack, chunks=(5, -1, -1)) for stack in neighbour_core(0))
-    monkeypatch.setattr(_sampling, "CACHE_VOXELS", room * 32 * 32)
+    voxel_bytes = X.dtype.itemsize + y.dtype.itemsize
+    monkeypatch.setattr(_sampling, "CACHE_BYTES", room * 32 * 32 * voxel_bytes)
     one, read = sampler([X], [y], n_batches=20, context_slices=1), []
     load = one._slabs._read
     monkeypatch.setattr(one._slabs, "_read", lambda key: read.append(key) or load(key))

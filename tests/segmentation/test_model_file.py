@@ -1,5 +1,6 @@
 """Model files: what was saved comes back; what is not ours is refused, and runs nothing."""
 
+import copy
 import json
 import pickle
 import struct
@@ -24,6 +25,16 @@ def test_save_and_load(fitted, core, tmp_path):
     assert again.history_ == fitted.history_
     assert again.grey_scale_ == fitted.grey_scale_
     assert list(tmp_path.iterdir()) == [path]  # no partial file is left
+
+
+def test_a_model_of_a_gpu_loads_where_there_is_none(fitted, core, tmp_path):
+    """Device and checkpoint belong to the machine of the training; folders are made."""
+    path = tmp_path / "new" / "folder" / "model.safetensors"
+    model = copy.copy(fitted).set_params(device="cuda:7", checkpoint="gone.safetensors")
+    model.save(path)
+    again = UNetSegmenter.load(path)
+    assert (again.device, again.checkpoint) == ("auto", None)
+    np.testing.assert_array_equal(again.predict(core[0]), fitted.predict(core[0]))
 
 
 def test_card_can_be_read_without_us(fitted, tmp_path):

@@ -90,7 +90,7 @@ def test_processes_share_a_batch(core):
 def test_slabs_of_lazy_stacks_are_read_once_per_epoch(core, monkeypatch):
     """With room for two slabs of three, an epoch still reads each of them only once."""
     X, y = (da.from_array(stack, chunks=(2, 48, 40)) for stack in core)
-    monkeypatch.setattr(_sampling, "CACHE_VOXELS", 2 * 2 * 48 * 40)
+    monkeypatch.setattr(_sampling, "CACHE_BYTES", 2 * X[:2].nbytes + 2 * y[:2].nbytes)
     one, read = sampler([X], [y], n_batches=40), []
     load = one._slabs._read
     monkeypatch.setattr(one._slabs, "_read", lambda key: read.append(key) or load(key))

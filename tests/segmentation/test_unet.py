@@ -1,5 +1,6 @@
 """UNetSegmenter: learning, manners, and what it refuses."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -99,6 +100,17 @@ def test_void_voxels_do_not_matter(core):
     assert models[0].grey_scale_ == models[1].grey_scale_
 
 
+def test_outside_may_be_changed_after_fit(core, fitted):
+    X = np.where(core[0] == 0, 255, core[0])
+    model = copy.copy(fitted).set_params(outside=255)
+    np.testing.assert_array_equal(model.predict(X) == OUTSIDE, X == 255)
+
+
+def test_outside_that_is_not_declared_is_said(core):
+    with pytest.warns(UserWarning, match="exactly 0, but outside=nan"):
+        tiny_unet(outside=np.nan).fit(*core)
+
+
 def test_all_outside_slice(core):
     X, y = core[0].copy(), core[1].copy()
     X[2], y[4] = 0, OUTSIDE
@@ -194,6 +206,9 @@ def test_bad_data_is_refused(core, case, lazy):
         ({"max_epochs": 0}, "at least 1"),
         ({"device": "toaster"}, "not known to torch"),
         ({"outside": 300}, "does not fit"),
+        ({"threshold": 50}, "threshold must lie in"),
+        ({"threshold": "a"}, "threshold must lie in"),
+        ({"learning_rate": "a"}, "learning_rate must be positive"),
     ],
 )
 def test_bad_parameters_are_refused(core, options, message):

@@ -128,3 +128,10 @@ def test_grids_that_do_not_fit_are_refused():
         WeaklySupervisedSegmenter(tiny_unet(), LABELER).fit([low], high)
     with pytest.raises(ValueError, match="low holds 1 stacks, but high holds 2"):
         WeaklySupervisedSegmenter(tiny_unet(), LABELER).fit([low], [high, high])
+
+
+def test_parameters_of_fit_need_the_prefix_of_the_last_step():
+    low, high = two_resolutions(0)
+    model = WeaklySupervisedSegmenter(make_pipeline(Brighter(), tiny_unet()), LABELER)
+    with pytest.raises(ValueError, match="start with 'unetsegmenter__'"):
+        model.fit([low], [high], validation_data=None)
