@@ -18,6 +18,7 @@ from icecoreseg._ice import as_labels
 from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import is_lazy
 from icecoreseg.labels import ICE, OUTSIDE
+from icecoreseg.microstructure._bits import count_bits, pack_bits, shift_bits
 
 BLOCK_VOXELS = 2**22
 """Voxels compared at a time: their bits stay in the cache."""
@@ -122,54 +123,61 @@ def count_transitions(y, steps, *, fresh=0, with_pairs=True):
 
 
 def _count_block(y, steps, overlap, with_pairs):
-    ice, inside = _pack(y)
-    shifts = {abs(int(step[-1])) for step in steps}
-    views = {s: ((ice, inside), (_shift(ice, s), _shift(inside, s))) for s in shifts}
+    """Rows as `count_transitions`; only pairs whose far voxel is beyond the overlap."""
+    if y.max(initial=0) > ICE:
+        sides, n_columns = _sides_with_outside(y, steps), None
+    else:
+        sides, n_columns = _sides_without_outside(y, steps), y.shape[-1]
     counts = []
     for step in steps:
         first = max(0, overlap - int(step[0]))
-        sides = views[abs(int(step[-1]))]
-        (near, inside_near), (far, inside_far) = sides if step[-1] >= 0 else sides[::-1]
         window = (*step[:-1], 0)  # along the columns, one side is shifted already
-        near, _ = neighbours(near[first:], window)
-        _, far = neighbours(far[first:], window)
-        inside, _ = neighbours(inside_near[first:], window)
-        inside = inside & neighbours(inside_far[first:], window)[1]
-        differ = _count_bits((near ^ far) & inside)
-        pairs = _count_bits(inside) if with_pairs else 0
-        n_ice = _count_bits(near & inside) + _count_bits(far & inside) if with_pairs else 0
-        counts.append((differ, pairs, n_ice))
+        near, far = sides[abs(int(step[-1]))][:: 1 if step[-1] >= 0 else -1]
+        near, far = ([part[first:] for part in side] for side in (near, far))
+        near = [neighbours(part, window)[0] for part in near]
+        far = [neighbours(part, window)[1] for part in far]
+        if n_columns is None:
+            counts.append(_count_inside(*near, *far, with_pairs))
+            continue
+        n_pairs = near[1].size * max(0, n_columns - abs(int(step[-1])))
+        n_ice = int(near[1].sum() + far[1].sum())
+        counts.append((count_bits(near[0] ^ far[0]), n_pairs, n_ice))
     return np.array(counts, dtype=np.int64)
 
 
-def _pack(y):
-    """Bits of the ice and of the inside, in words of 64 voxels; voxels beyond the row are 0."""
-    if y.max(initial=0) > ICE:
-        return _pack_bits(y == ICE), _pack_bits(y != OUTSIDE)
-    row = _pack_bits(np.ones((1,) * (y.ndim - 1) + y.shape[-1:], dtype=np.uint8))
-    return _pack_bits(y), np.broadcast_to(row, (*y.shape[:-1], row.shape[-1]))
+def _count_inside(near, inside_near, far, inside_far, with_pairs):
+    inside = inside_near & inside_far
+    differ = count_bits((near ^ far) & inside)
+    if not with_pairs:
+        return differ, 0, 0
+    return differ, count_bits(inside), count_bits(near & inside) + count_bits(far & inside)
 
 
-def _pack_bits(mask):
-    packed = np.ascontiguousarray(np.packbits(mask, axis=-1, bitorder="little"))
-    if packed.shape[-1] % 8 == 0:
-        return packed.view("<u8")
-    words = np.zeros((*packed.shape[:-1], -(-packed.shape[-1] // 8) * 8), dtype=np.uint8)
-    words[..., : packed.shape[-1]] = packed
-    return words.view("<u8")
+def _sides_with_outside(y, steps):
+    """For each shift along the columns: (ice, inside) of the voxels, and of those so far on."""
+    near = pack_bits(y == ICE), pack_bits(y != OUTSIDE)
+    return {s: (near, tuple(shift_bits(part, s) for part in near)) for s in _shifts(steps)}
 
 
-def _shift(words, n):
-    """Every voxel takes the bit of the voxel `n` columns on; the last ones become 0."""
-    if n == 0:
-        return words
-    shifted = words >> np.uint64(n)
-    shifted[..., :-1] |= words[..., 1:] << np.uint64(64 - n)
-    return shifted
+def _sides_without_outside(y, steps):
+    """For each shift: (ice, ice per row) of the voxels with a partner, and of these partners.
+
+    All pairs count, so that their number and their ice need no look at every pair.
+    """
+    ice, along = pack_bits(y), {"axis": -1, "keepdims": True}
+    per_row = np.einsum("...i->...", np.bitwise_count(ice).astype(np.int64))[..., np.newaxis]
+    sides = {}
+    for shift in _shifts(steps):
+        n_kept = max(0, y.shape[-1] - shift)
+        kept = pack_bits(np.broadcast_to(np.arange(y.shape[-1]) < n_kept, y.shape[-2:]))
+        near = ice & kept if shift else ice, per_row - y[..., n_kept:].sum(dtype=np.int64, **along)
+        far = shift_bits(ice, shift), per_row - y[..., :shift].sum(dtype=np.int64, **along)
+        sides[shift] = near, far
+    return sides
 
 
-def _count_bits(words):
-    return int(np.bitwise_count(words).sum(dtype=np.int64))
+def _shifts(steps):
+    return {abs(int(step[-1])) for step in steps}
 
 
 def count_phases(y):

@@ -3,7 +3,8 @@
 Counting voxel faces makes the surface 50 % too large and marching cubes on labels makes
 it 8 % too large, at any resolution. Crofton's formula in thirteen directions has no such
 bias, except for surfaces that all face one way; that is taken out by the sampled
-distribution of normals (see `_normals`). On fractions, marching cubes may be used.
+distribution of normals (see `_normals`). Chords too short for a step between voxels are
+added by extrapolation (see `_short_chords`). On fractions, marching cubes may be used.
 """
 
 import numpy as np
@@ -18,6 +19,7 @@ from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import check_choice, check_fraction_values, check_voxel_size, is_lazy
 from icecoreseg.microstructure._directions import direction_weights, step_vectors
 from icecoreseg.microstructure._normals import mean_quadrature
+from icecoreseg.microstructure._short_chords import REACH, count_short_chords, unseen_rate
 from icecoreseg.microstructure._transitions import (
     STEPS_3D,
     correct_for_rim,
@@ -31,15 +33,17 @@ from icecoreseg.microstructure.plausibility import warn_implausible_ssa
 
 METHODS = ("crofton", "marching_cubes")
 
+_AXES = [STEPS_3D.index(step) for step in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
+
 
 def surface_density(
-    y, voxel_size_um, *, method="crofton", correct_orientation=True, extrapolate=False
+    y, voxel_size_um, *, method="crofton", correct_orientation=True, extrapolate=True
 ):
     """Ice-air surface per volume of the specimen, S_V in mm-1.
 
     S_V = 2 sum_d w_d N_d / (M_d h_d): twice the mean, over the thirteen neighbour
-    directions, of the transitions per length of test line. Outline and frame do not count,
-    and the surface that they hide is allowed for.
+    directions, of the transitions per length of test line, extrapolated to steps of length
+    zero. Outline and frame do not count, and the surface that they hide is allowed for.
 
     Parameters
     ----------
@@ -53,10 +57,10 @@ def surface_density(
         Divide Crofton's sum by its known error for the normals that the surface has,
         from a sample of them: flat surfaces along an axis are 7 % too small without it.
     extrapolate : bool
-        Count pairs two voxels apart too, and extrapolate to distance zero. For sharp
-        crevices, as between overlapping grains, where pairs one voxel apart miss 5 % of the
-        surface of grains 16 voxels wide; smooth surfaces of that size do not need it, and
-        speckle counts double.
+        Add what neighbouring voxels miss, from how often transitions follow on one another
+        (see `_short_chords`): 5 % of the surface of overlapping grains 16 voxels wide, 1 %
+        of balls of 8. Nothing is added to flat surfaces. Single voxels of noise count 2.4
+        times as much with it: clean such labels (`SpeckleFilter`), or switch it off.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def surface_density(
         )
     if method == "marching_cubes":
         return _marching_cubes(y, edges_um)
-    return _crofton(y, edges_um, correct_orientation, 2 if extrapolate else 1)
+    return _crofton(y, edges_um, correct_orientation, extrapolate)
 
 
 def specific_surface_area(
@@ -105,7 +109,7 @@ def specific_surface_area(
     temperature_c=DEFAULT_TEMPERATURE_C,
     ice_density_kg_m3=None,
     correct_orientation=True,
-    extrapolate=False,
+    extrapolate=True,
 ):
     """Specific surface area: ice-air surface per mass of ice, in m2 kg-1.
 
@@ -182,24 +186,24 @@ def optical_diameter(ssa_m2_kg, *, temperature_c=DEFAULT_TEMPERATURE_C, ice_dens
     return 6e3 / (ssa_m2_kg * choose_ice_density(temperature_c, ice_density_kg_m3))
 
 
-def _crofton(y, edges_um, correct_orientation, n_lags):
+def _crofton(y, edges_um, correct_orientation, extrapolate):
     units, lengths = step_vectors(STEPS_3D, edges_um)
     weights = direction_weights(units)
-    steps = np.concatenate([np.array(STEPS_3D) * lag for lag in range(1, n_lags + 1)])
-    counts, phases, bias, n_seen = 0, 0, 0.0, 0
-    for fresh, slab in overlapping_slabs(y, n_lags):
-        fresh_counts = count_transitions(slab, steps, fresh=fresh)
+    counts, short, phases, bias = 0, 0, 0, np.zeros(2)
+    for fresh, slab in overlapping_slabs(y, REACH if extrapolate else 1):
+        fresh_counts = count_transitions(slab, STEPS_3D, fresh=fresh)
         counts, phases = counts + fresh_counts, phases + count_phases(slab[fresh:])
-        n_fresh = fresh_counts[: len(units), 0].sum()
-        if correct_orientation and n_fresh:
+        if extrapolate:
+            short = short + count_short_chords(slab, fresh=fresh)
+        if correct_orientation and fresh_counts[:, 0].any():
             quadrature = mean_quadrature(slab, units, weights, edges_um)
-            if not np.isnan(quadrature):
-                bias, n_seen = bias + n_fresh * quadrature, n_seen + n_fresh
-    pairs = correct_for_rim(counts, phases).reshape(n_lags, -1, 2)
-    rates = [crossings_per_mm(pairs[lag], lengths * (lag + 1)) for lag in range(n_lags)]
-    rate = rates[0] if n_lags == 1 else 2 * rates[0] - rates[1]
-    surface = 2 * rate @ weights
-    return float(surface / (bias / n_seen) if n_seen else surface)
+            seen = 0 if np.isnan(quadrature) else fresh_counts[:, 0].sum()
+            bias += seen * np.nan_to_num(quadrature), seen
+    rates = crossings_per_mm(correct_for_rim(counts, phases), lengths)
+    rate = rates @ weights
+    if extrapolate:
+        rate += unseen_rate(short, rates[_AXES], lengths[_AXES], weights, lengths)
+    return float(2 * rate / (bias[0] / bias[1] if bias[1] else 1))
 
 
 def _marching_cubes(y, edges_um):

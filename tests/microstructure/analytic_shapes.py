@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 ORIENTATIONS = {
@@ -69,9 +70,7 @@ def field_surface_density(level, sigma):
 
 def boolean_balls(shape, radius, number_density, seed=0):
     """Overlapping balls of ice thrown at random, and their true ice fraction."""
-    rng = np.random.default_rng(seed)
-    size = np.array(shape) + 2 * radius + 2
-    centres = rng.random((rng.poisson(number_density * np.prod(size)), 3)) * size - radius - 1
+    centres = _boolean_centres(shape, radius, number_density, seed)
     y = np.zeros(shape, dtype=np.uint8)
     for centre in centres:
         low = np.maximum(np.floor(centre - radius).astype(int), 0)
@@ -82,6 +81,26 @@ def boolean_balls(shape, radius, number_density, seed=0):
         distance = ((grid - centre[:, None, None, None]) ** 2).sum(axis=0)
         y[tuple(slice(a, b) for a, b in zip(low, high, strict=True))][distance < radius**2] = 1
     return y, 1 - np.exp(-number_density * 4 / 3 * np.pi * radius**3)
+
+
+def boolean_surface_density(shape, radius, number_density, seed=0, n_points=400):
+    """True S_V of that realisation: the share of points on the balls that no other ball covers."""
+    centres = _boolean_centres(shape, radius, number_density, seed)
+    index = np.arange(n_points) + 0.5
+    height, angle = 1 - 2 * index / n_points, np.pi * (1 + 5**0.5) * index
+    across = np.sqrt(1 - height**2)
+    sphere = np.stack([height, across * np.cos(angle), across * np.sin(angle)], axis=-1)
+    points = (centres[:, None] + radius * sphere).reshape(-1, 3)
+    points = points[((points > -0.5) & (points < np.array(shape) - 0.5)).all(axis=1)]
+    nearest, _ = cKDTree(centres).query(points)
+    n_bare = np.count_nonzero(nearest > radius * (1 - 1e-9))
+    return n_bare * 4 * np.pi * radius**2 / n_points / np.prod(shape)
+
+
+def _boolean_centres(shape, radius, number_density, seed):
+    rng = np.random.default_rng(seed)
+    size = np.array(shape) + 2 * radius + 2
+    return rng.random((rng.poisson(number_density * np.prod(size)), 3)) * size - radius - 1
 
 
 def real_data(*parts):
