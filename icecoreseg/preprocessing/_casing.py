@@ -1,8 +1,9 @@
 """Find the casing: a thin bright circle around everything, of even brightness.
 
 A casing differs from the rim of a specimen in being alike all round: go along a circle
-within its wall, and even the darkest tenth of the pixels is bright; a little further
-in, in the gap, much is dark, or at least as dark as ice.
+within its wall, and even the darkest tenth of the pixels is bright, as far below the
+median as noise puts the brightest tenth above it (pores in a rim only darken); a little
+further in, in the gap, much is dark, or at least as dark as ice.
 """
 
 from typing import NamedTuple
@@ -14,6 +15,9 @@ N_RAYS = 360
 _STEP = 0.5
 _DARKEST = 0.1
 _DARK = 0.3
+_BRIGHTEST = 0.9
+_UNEVEN = 0.2
+_SKEW = 2.0
 _THICKEST = 0.2
 _LEAST_VIEW = 0.05
 _FLAT = 0.02
@@ -107,19 +111,20 @@ def _wall(image, row, column, radius, least):
     n_rays = 2 * N_RAYS
     angles = np.linspace(0, 2 * np.pi, n_rays, endpoint=False)
     values = polar(image, row, column, inward, angles)
-    darkest, dark, middle, n_seen = _quantiles(values, (_DARKEST, _DARK, 0.5))
+    profiles, n_seen = _quantiles(values, (_DARKEST, _DARK, 0.5, _BRIGHTEST))
     seen = n_seen >= _LEAST_VIEW * n_rays
     if seen.sum() < 8:
         return None
-    inward, darkest, dark, middle = inward[seen], darkest[seen], dark[seen], middle[seen]
+    inward, (darkest, dark, middle, brightest) = inward[seen], profiles[:, seen]
     outer = int(np.argmax(darkest >= 0.5 * darkest.max()))
     fallen = dark[outer:] < 0.6 * np.maximum.accumulate(dark[outer:])
     if not fallen.any():
         return None  # bright all the way in: the specimen itself
     half = outer + max(1, int(fallen.argmax()))
     crest = outer + int(darkest[outer:half].argmax())
-    even = darkest[crest] >= max(least, 0.5 * middle[crest])
-    if not even or inward[outer] - inward[half] > _THICKEST * radius:
+    darker, brighter = middle[crest] - darkest[crest], brightest[crest] - middle[crest]
+    even = darker <= max(_UNEVEN * middle[crest], _SKEW * brighter)
+    if not even or darkest[crest] < least or inward[outer] - inward[half] > _THICKEST * radius:
         return None
     foot = _foot(darkest, half)
     blur = darkest[crest : foot + 1] - darkest[foot]
@@ -133,7 +138,7 @@ def _quantiles(values, shares):
     ranked = np.sort(values, axis=0)  # NaN comes last
     n_seen = np.isfinite(values).sum(axis=0)
     places = [(share * np.maximum(n_seen - 1, 0)).astype(np.intp) for share in shares]
-    return *(np.take_along_axis(ranked, p[np.newaxis], axis=0)[0] for p in places), n_seen
+    return np.stack([np.take_along_axis(ranked, p[np.newaxis], axis=0)[0] for p in places]), n_seen
 
 
 def _foot(profile, start):

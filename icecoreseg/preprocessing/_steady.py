@@ -45,8 +45,7 @@ def steady(outlines, pixel=1.0):
     windows = _windows(outlines)
     there = np.isfinite(windows[:, :, 0])
     own = outlines[:, np.newaxis]
-    apart = np.hypot(*np.moveaxis(windows[:, :, :2] - own[:, :, :2], 2, 0))
-    apart += np.abs(windows[:, :, 2:] - own[:, :, 2:]).mean(axis=2)
+    apart = _distance(windows - own)
     limit = np.maximum(_LEAST_TOLERANCE * pixel, _TOLERANCE * outlines[:, 2:].mean(axis=1))
     alike = there & (apart <= limit[:, np.newaxis])  # False against NaN
     borrowed = (there & ~alike).sum(axis=1) > alike.sum(axis=1)
@@ -58,6 +57,16 @@ def steady(outlines, pixel=1.0):
     steps = found & there[:, HALO - 1] & ~alike[:, HALO - 1]
     changed = steps & ~borrowed & ~np.roll(borrowed, 1)
     return combined, borrowed, changed
+
+
+def _distance(difference):
+    """Mean distance of two lines along the radii, from the difference of their outlines.
+
+    A line has other radii about another centre: the centre's shift is part of its place.
+    """
+    angles = np.linspace(0, 2 * np.pi, difference.shape[-1] - 2, endpoint=False)
+    shift = difference[..., :1] * np.sin(angles) + difference[..., 1:2] * np.cos(angles)
+    return np.abs(difference[..., 2:] + shift).mean(axis=-1)
 
 
 def _windows(outlines):
