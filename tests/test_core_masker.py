@@ -3,20 +3,15 @@
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import ndimage
-from skimage.draw import ellipse, polygon2mask
+from skimage.draw import ellipse
 from sklearn.base import clone
 
 from icecoreseg import CoreMasker, open_stack, write_stack
 from icecoreseg.datasets import make_ice_core
 from icecoreseg.preprocessing import core_mask
 from icecoreseg.preprocessing._casing import find_casing
-from icecoreseg.preprocessing._cut import mask_within
-from icecoreseg.preprocessing._fan import ANGLES, closed_path
-from icecoreseg.preprocessing._reduce import block_mean, occupancy
-from icecoreseg.preprocessing._steady import steady
+from icecoreseg.preprocessing._reduce import occupancy
 
 N = 256
 KINDS = {"snow": (0.37, 2.0), "firn": (0.79, 3.0), "ice": (0.96, 1.5)}
@@ -163,6 +158,32 @@ def test_slices_without_ice_are_all_outside():
     assert overlap(mask[2:6], specimen[2:6]) > 0.98
 
 
+@pytest.mark.parametrize("n", [96, N])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_an_empty_casing_is_all_outside(n, dtype):
+    """Not a thing of ice in any slice; one slice with a splinter of ice changes that."""
+    X, specimen = scan("firn", n=n, n_slices=3, gap=0.05)
+    air = np.random.default_rng(1).normal(22, 9, X.shape).clip(0)
+    empty = np.where(ndimage.binary_dilation(specimen[0], iterations=2), air, X).astype(dtype)
+    with pytest.warns(UserWarning, match="nothing but air"):
+        masker = CoreMasker().fit(empty)
+    assert masker.air_ == pytest.approx(22, abs=2)
+    assert np.isnan(masker.ice_)
+    assert np.isnan(masker.transform(empty)).all()
+    assert (masker.report_["area"] == 0).all()
+    empty[1, n // 2 :, n // 2 :] = X[1, n // 2 :, n // 2 :]  # a quarter of a core
+    mask = core_mask(empty)
+    assert not mask[[0, 2]].any()
+    assert mask[1].any()
+
+
+def test_a_casing_filled_with_ice_is_not_empty():
+    """No air within the wall: as even as an empty casing, but brighter than around it."""
+    X, specimen = scan("ice", n_slices=2, gap=0.0)
+    X[specimen] = np.random.default_rng(1).normal(115, 9, specimen.sum())
+    assert overlap(core_mask(X), specimen) > 0.98
+
+
 def test_a_slice_that_stands_alone_borrows_and_is_named():
     X, specimen = scan("firn", n_slices=7)
     small, _ = scan("firn", shape=drawn("sawn") & (np.arange(N) < 0.6 * N))
@@ -288,42 +309,6 @@ def test_tiny_stacks(shape):
     assert core_mask(np.concatenate([X, X + 1])).shape == (2 * shape[0], *shape[1:])
 
 
-@settings(deadline=None, max_examples=25)
-@given(st.integers(1, 5), st.integers(5, 40), st.integers(5, 40))
-def test_block_mean_is_the_mean_of_blocks(factor, n_rows, n_columns):
-    pixels = np.random.default_rng(n_rows).integers(0, 256, (n_rows, n_columns), dtype=np.uint8)
-    whole = pixels[: n_rows // factor * factor, : n_columns // factor * factor]
-    expected = whole.reshape(n_rows // factor, factor, -1, factor).mean(axis=(1, 3))
-    for dtype in (np.uint8, np.uint16, np.float32):
-        assert block_mean(pixels.astype(dtype), factor) == pytest.approx(expected, rel=1e-5)
-
-
-@settings(deadline=None, max_examples=15)
-@given(st.integers(0, 10**6), st.floats(0, 3), st.integers(2, 4))
-def test_closed_path_beats_every_other(seed, stiffness, n_rows):
-    """Against trying all closed paths of a small table."""
-    gain = np.random.default_rng(seed).random((n_rows, 4))
-    every = np.stack(np.meshgrid(*[range(4)] * n_rows), -1).reshape(-1, n_rows)
-    bend = np.abs(np.diff(np.hstack([every, every[:, :1]]), axis=1)).sum(axis=1)
-    sums = gain[np.arange(n_rows), every].sum(axis=1) - stiffness * bend
-    path = closed_path(gain, stiffness)
-    found = gain[np.arange(n_rows), path].sum()
-    found -= stiffness * np.abs(np.diff(np.append(path, path[0]))).sum()
-    assert found == pytest.approx(sums.max())
-
-
-@settings(deadline=None, max_examples=25)
-@given(st.floats(-5, 45), st.floats(-5, 45), st.floats(2, 40), st.floats(0, 0.3), st.integers(1, 5))
-def test_mask_is_that_of_the_polygon(row, column, radius, ripple, waves):
-    """Row runs against scikit-image's polygon, of shapes that may leave the picture."""
-    radii = radius * (1 + ripple * np.cos(waves * ANGLES))
-    mask = mask_within(np.concatenate([[row, column], radii]), (40, 37))
-    fine = np.linspace(0, 2 * np.pi, 4000, endpoint=False)
-    arms = radius * (1 + ripple * np.cos(waves * fine))
-    corners = np.stack([row + arms * np.sin(fine), column + arms * np.cos(fine)], axis=1)
-    assert (mask ^ polygon2mask((40, 37), corners)).sum() <= 6  # pixels on the line itself
-
-
 def test_casing_is_measured():
     X, _ = scan("firn", n=300)
     casing = find_casing(occupancy(X[0], 1, (22, 115)))
@@ -331,14 +316,3 @@ def test_casing_is_measured():
     assert casing.inner == pytest.approx(0.42 * 300, abs=0.5)
     bare, _ = scan("ice", casing=22)
     assert find_casing(occupancy(bare[0], 1, (22, 115))) is None
-
-
-def test_steady_outvotes_two_of_five():
-    outlines = np.full((7, 6), 30.0)
-    outlines[2:4, 2:] = 20
-    outlines[6] = np.nan
-    combined, borrowed, changed = steady(outlines)
-    assert borrowed.nonzero()[0].tolist() == [2, 3]
-    assert np.nanmin(combined) == 30
-    assert np.isnan(combined[6]).all()
-    assert not changed.any()

@@ -37,19 +37,50 @@ def grey_levels(values):
     >>> np.round(grey_levels(ice_in_casing), -1)
     array([ 20., 110.])
     """
-    if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
     parts = _two_classes(values)
     if parts is None:
         return None
+    if _may_be_casing(parts):
+        parts = _two_classes(parts[0]) or parts
+    return _medians(parts)
+
+
+def levels_with_casing(values):
+    """Grey levels below and above Otsu's threshold, if the class above may be a casing.
+
+    Parameters
+    ----------
+    values : array of shape (n_values,)
+
+    Returns
+    -------
+    tuple (dark, bright) of float, or None
+        None where the bright class is too large, or where there is one level only.
+
+    Examples
+    --------
+    >>> levels_with_casing(np.repeat([22.0, 190.0], [90, 10]))
+    (22.0, 190.0)
+    >>> print(levels_with_casing(np.repeat([22.0, 115.0], [60, 40])))
+    None
+    """
+    parts = _two_classes(values)
+    return None if parts is None or not _may_be_casing(parts) else _medians(parts)
+
+
+def _may_be_casing(parts):
     dark, bright = parts
-    if bright.size <= _MOST_CASING * values.size:
-        parts = _two_classes(dark) or parts
+    return bright.size <= _MOST_CASING * (dark.size + bright.size)
+
+
+def _medians(parts):
     return tuple(float(np.median(part)) for part in parts)
 
 
 def _two_classes(values):
-    """Values below and above Otsu's threshold, or None if that parts nothing."""
+    """Finite values below and above Otsu's threshold, or None if that parts nothing."""
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
     if values.size == 0 or values.min() == values.max():
         return None
     threshold = threshold_otsu(values)

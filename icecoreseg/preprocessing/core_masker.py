@@ -11,7 +11,8 @@ from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
 from icecoreseg.preprocessing._cut import fill_outside, mask_within
 from icecoreseg.preprocessing._fan import N_ANGLES
-from icecoreseg.preprocessing._levels import grey_levels
+from icecoreseg.preprocessing._hollow import holds_only_air
+from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing
 from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
 from icecoreseg.preprocessing._steady import HALO, steady
@@ -60,7 +61,8 @@ class CoreMasker(StackTransformer):
     of snow, and follows breaks that are much wider than pores. No casing need be
     there, nor a gap. Outlines of five neighbouring slices are combined, and a slice
     that stands alone takes the outline of its neighbours. Slices without ice are all
-    outside.
+    outside, and so is a scan of an empty casing, with a warning. A scan of one grey level
+    may be ice without a rim as well as air: it is left whole, with a warning.
 
     Parameters
     ----------
@@ -74,8 +76,9 @@ class CoreMasker(StackTransformer):
     Attributes
     ----------
     air_, ice_ : float
-        Grey levels of air and ice in the scan that was fitted; NaN where it shows one
-        level only. They tell ice from air in other scans of the same scanner.
+        Grey levels of air and ice in the scan that was fitted. They tell ice from air in
+        other scans of the same scanner. Both NaN where it shows one level only: then
+        nothing is outside. `ice_` alone NaN where its casing is empty: then everything is.
     report_ : dict of arrays of shape (n,)
         What `report` says of up to 16 slices, evenly spread over the fitted stack.
 
@@ -133,14 +136,7 @@ class CoreMasker(StackTransformer):
         for pixels in slices:
             check_grey_values(pixels, self.outside)
         values = np.concatenate([pixels[::stride, ::stride].ravel() for pixels in slices])
-        levels = grey_levels(values)
-        if levels is None:
-            warnings.warn(
-                "X shows one grey level only; nothing is told from the specimen.",
-                UserWarning,
-                stacklevel=2,
-            )
-        self.air_, self.ice_ = (np.nan, np.nan) if levels is None else levels
+        self.air_, self.ice_ = _learn_levels(values, slices)
         outlines = np.stack([self._find(pixels) for pixels in slices])
         self.report_ = _table(numbers, outlines, np.zeros(len(numbers), dtype=bool))
         return self
@@ -199,8 +195,10 @@ class CoreMasker(StackTransformer):
 
     def _find(self, pixels):
         """Outline of one slice in its own pixels, (2 + N_ANGLES,) float32."""
-        if np.isnan(self.ice_):
+        if np.isnan(self.air_):
             return _everything(pixels.shape)
+        if np.isnan(self.ice_):
+            return np.full(2 + N_ANGLES, np.nan, dtype=np.float32)
         factor = reduction_factor(pixels.shape)
         outline = find_outline(occupancy(pixels, factor, (self.air_, self.ice_)))
         centre = (np.array(outline[:2]) + 0.5) * factor - 0.5
@@ -229,6 +227,20 @@ class CoreMasker(StackTransformer):
         if not is_lazy(X):
             return _fill(function, X, outlines, options)
         return _fill_lazily(function, X, outlines, options)
+
+
+def _learn_levels(values, slices):
+    """Grey levels of air and ice; NaN, with a warning, where the scan does not show them."""
+    with_casing = levels_with_casing(values)
+    if with_casing is not None and holds_only_air(slices, with_casing):
+        message = "X shows a casing with nothing but air in it; all of it is outside."
+        levels = with_casing[0], np.nan
+    else:
+        message = "X shows one grey level only; nothing is told from the specimen."
+        levels = grey_levels(values) or (np.nan, np.nan)
+    if np.isnan(levels[1]):
+        warnings.warn(message, UserWarning, stacklevel=3)
+    return levels
 
 
 def _everything(shape):

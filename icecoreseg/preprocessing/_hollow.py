@@ -1,0 +1,50 @@
+"""Whether a scan shows a casing with nothing but air in it.
+
+Its histogram has two levels, or three with the blur of the wall, as that of a scan with
+ice has. The picture tells them apart: within the wall it is as dark as around it.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from icecoreseg.preprocessing._casing import find_casing
+from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
+
+_AIR = 0.2
+_LEAST_ICE = 0.25
+_LEAST_SHARE = 0.002
+_AROUND = 1.3
+
+
+def holds_only_air(slices, levels):
+    """Whether all that is bright in the slices is a casing around air.
+
+    Parameters
+    ----------
+    slices : list of arrays of shape (n_rows, n_columns)
+    levels : tuple (dark, bright) of float
+        Typical grey values on either side of the threshold that parts the scan best.
+
+    Returns
+    -------
+    bool
+        False as well where it cannot be told: no slice shows a casing and what is
+        around it.
+    """
+    found = [_holds_air(occupancy(s, reduction_factor(s.shape), levels)) for s in slices]
+    return any(found) and None not in found
+
+
+def _holds_air(image):
+    """True for air in a casing, False for no bright thing at all, None for anything else."""
+    smooth = ndimage.uniform_filter(image, 3)
+    casing = find_casing(image)
+    if casing is None:
+        return None if (smooth > _LEAST_ICE).mean() > _LEAST_SHARE else False
+    distance = casing.distance(*np.ogrid[: image.shape[0], : image.shape[1]])
+    inside = smooth[distance < casing.blur_radii[0]]
+    around = smooth[distance > _AROUND * casing.inner]
+    if inside.size == 0 or around.size == 0:
+        return None
+    alike = abs(np.median(inside) - np.median(around)) < _AIR
+    return True if alike and (inside > _LEAST_ICE).mean() <= _LEAST_SHARE else None
