@@ -17,11 +17,7 @@ from icecoreseg.microstructure.bubbles import (
     detection_limit_mm,
 )
 from icecoreseg.microstructure.chords import chord_length_distribution
-from icecoreseg.microstructure.closeoff import (
-    close_off_density,
-    effective_diffusivity,
-    goujon_closed_porosity,
-)
+from icecoreseg.microstructure.closeoff import close_off_density, goujon_closed_porosity
 from icecoreseg.microstructure.correlation import correlation_length, two_point_correlation
 from icecoreseg.microstructure.density import (
     density,
@@ -52,6 +48,7 @@ from icecoreseg.microstructure.topology import (
     euler_characteristic,
     euler_density,
 )
+from icecoreseg.microstructure.transport import effective_diffusivity, permeability
 from icecoreseg.microstructure.uncertainty import block_bootstrap, representative_volume
 from icecoreseg.microstructure.volume import volume_metrics
 
@@ -90,6 +87,7 @@ __all__ = [
     "optical_diameter",
     "percolates",
     "perimeter_density",
+    "permeability",
     "pore_closure",
     "porosity",
     "representative_volume",

@@ -144,7 +144,7 @@ def bubble_number_density(
 
     References
     ----------
-    Spencer et al. (2006), J. Glaciol. 52, 355-364, doi:10.3189/172756506781828638 (number
+    Spencer et al. (2006), J. Glaciol. 52, 355-364 (number
     density as a record of accumulation and temperature).
 
     Examples

@@ -40,7 +40,7 @@ def chord_length_distribution(y, voxel_size_um, *, phase=ICE, axis=2, cut_chords
     References
     ----------
     Torquato and Lu (1993), doi:10.1103/PhysRevE.47.2950; chords of snow: Malinka (2014),
-    doi:10.1016/j.jqsrt.2014.02.022.
+    J. Quant. Spectrosc. Radiat. Transf. 141, 14-23.
 
     Examples
     --------

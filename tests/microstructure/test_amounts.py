@@ -40,6 +40,7 @@ def test_temperatures_that_ice_cannot_have(temperature):
         ice_density(temperature)
 
 
+@pytest.mark.filterwarnings("ignore:The labels hold AIR")
 @settings(deadline=None, max_examples=30)
 @given(arrays(np.uint8, (3, 4, 5), elements=st.sampled_from([0, 1, 255])))
 def test_fractions_of_labels_agree_with_numpy(y):
