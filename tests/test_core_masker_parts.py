@@ -62,10 +62,10 @@ def test_steady_outvotes_two_of_five():
 
 
 def test_steady_knows_a_line_about_another_centre():
-    """The same circle, seen from a centre three pixels off, is no change."""
+    """The same circle, seen from a centre six pixels off, is no change."""
     outlines = np.full((5, 2 + ANGLES.size), 30.0)
-    outlines[2, 0] += 3
-    outlines[2, 2:] = np.sqrt(900 - (3 * np.cos(ANGLES)) ** 2) - 3 * np.sin(ANGLES)
+    outlines[2, 0] += 6
+    outlines[2, 2:] = np.sqrt(900 - (6 * np.cos(ANGLES)) ** 2) - 6 * np.sin(ANGLES)
     assert not np.any(steady(outlines)[1:])
     outlines[2, 2:] = 30
     assert steady(outlines)[1].nonzero()[0].tolist() == [2]
