@@ -81,7 +81,8 @@ class UNetSegmenter(StackClassifier):
     context_slices : int
         Neighbouring slices on either side that the network sees too, as further channels;
         0 is the paper's single slice. Where a neighbour is missing (ends of the stack,
-        outside the specimen) the next slice towards the middle stands in for it.
+        outside the specimen) the next slice towards the middle stands in for it. Labels
+        then depend on neighbours: hand stacks over whole, slices in their order.
     patience : int or None
         Stop when the validation loss has not improved for so many epochs; None never does.
     warm_start : bool
