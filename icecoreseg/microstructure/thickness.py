@@ -13,7 +13,9 @@ def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
 
     The opening of the phase by balls of growing radius, in steps of half a voxel up to 8
     voxels and of 5 % above; the radius is counted from the middle of a voxel to that of the
-    nearest of the other phase. Layers are found to one voxel (n or n + 1 voxels wide). The
+    nearest of the other phase. Layers are found to one voxel (n or n + 1 voxels wide). Balls
+    are 0.4 to 0.9 voxels too thin whatever their width, since the middle of the largest
+    inscribed ball must be that of a voxel: 11 % at 8 voxels, 3 % at 32. The
     specimen's outline and the frame stop no ball, so that structures they cut look as thick
     as they can be.
 

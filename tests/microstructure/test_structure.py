@@ -185,6 +185,21 @@ def test_thickness_of_layers(thickness):
         assert np.nanmean(values) == pytest.approx(thickness + 0.5, abs=0.6)
 
 
+@pytest.mark.parametrize("width", [6, 8, 16, 24])
+def test_thickness_of_balls(width):
+    """Too thin by less than a voxel at any width; the largest ball is that of the definition."""
+    lost = []
+    for shift in np.random.default_rng(0).random((4, 3)):
+        y = ball((width + 7,) * 3, width / 2, shift=shift)
+        found = local_thickness(y, MM)
+        inscribed = 2 * ndimage.distance_transform_edt(y).max()
+        assert np.nanmax(found) == pytest.approx(
+            inscribed, abs=0.5 if width <= 16 else 0.05 * width
+        )
+        lost.append(width - np.nanmean(found))
+    assert 0.3 < np.mean(lost) < 1
+
+
 def test_thickness_is_that_of_a_plain_search():
     """The definition, ball by ball, on a small structure."""
     y = (gaussian_field((18, 18, 18), 2, seed=7) > 0).astype(np.uint8)
