@@ -135,6 +135,7 @@ class TestSpatial:
             kind(GMMLabeler(outside=0)).fit(X)
 
 
+@pytest.mark.filterwarnings("ignore:The two phases are less than 2")  # bytes at random
 @given(X=arrays(np.uint8, (1, 9, 11), elements=st.integers(0, 12)))
 @settings(deadline=None, max_examples=15)
 def test_any_bytes_become_labels(X):

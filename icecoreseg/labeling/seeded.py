@@ -6,6 +6,7 @@ walker just gives the seeds back.)
 """
 
 import numpy as np
+from scipy.ndimage import label
 from skimage.filters import sobel
 from skimage.segmentation import random_walker, watershed
 
@@ -85,7 +86,7 @@ class RandomWalkerLabeler(_SeededLabeler):
     confidence : float
         Probability, by the guess, from which on a voxel is a seed.
     beta : float
-        How much the walker avoids steps of grey level.
+        How much the walker avoids steps of grey level, the slice being scaled to [0, 1].
     smoothing : float
         Standard deviation, in voxels, of the in-plane Gaussian smoothing of the slice that
         the walker walks on; the outside does not bleed into the rim.
@@ -136,11 +137,26 @@ class RandomWalkerLabeler(_SeededLabeler):
         check_number(self.beta, name="beta", low=0)
 
     def _grow(self, plane, markers):
-        if np.ptp(plane) == 0:  # the walker divides by the spread of the grey levels
+        markers = _without_islands(markers)
+        if (
+            np.ptp(plane) == 0 or not (markers == UNDECIDED).any()
+        ):  # the walker divides by the spread
             return markers
         # Few voxels are open, so that the direct solver is quick; conjugate gradients stall on
         # patches that hardly hang together.
+        # In float32 the weights of steep steps would vanish beside those of level ground.
+        plane = (plane.astype(float) - plane.min()) / np.ptp(plane)
         return random_walker(plane, markers, beta=self.beta, mode="bf")
+
+
+def _without_islands(markers):
+    """Markers, with -1 for parts of the specimen that are all seeds, or hold none."""
+    parts, n_parts = label(markers >= UNDECIDED)
+    seeded = np.zeros(n_parts + 1, dtype=bool)
+    seeded[parts[markers > UNDECIDED]] = True
+    undecided = np.zeros(n_parts + 1, dtype=bool)
+    undecided[parts[markers == UNDECIDED]] = True
+    return np.where((seeded & undecided)[parts], markers, -1)
 
 
 class WatershedLabeler(_SeededLabeler):
