@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
 from icecoreseg import AIR, ICE, OUTSIDE, GMMLabeler
+from icecoreseg.datasets import make_ice_core
 from icecoreseg.labeling._smoothing import smooth_inside
 from icecoreseg.labeling.histogram import grey_histogram, pool_histograms
 from icecoreseg.labeling.mixture import fit_mixture, two_means
@@ -175,12 +176,30 @@ def test_a_slice_without_air_borrows_it_from_the_stack():
     """Alone, a slice of pure ice is split in the middle of its noise."""
     X, _ = noisy_slices(n_slices=6, ice=0.8, sd=20)
     X = np.concatenate([X, noisy_slices(n_slices=1, ice=1, sd=20, seed=1)[0]])
-    alone = GMMLabeler(smoothing=None, anchor_strength=0, tol=1e-3).fit(X)
+    with pytest.warns(UserWarning, match=r"apart in the slices \[6\]"):
+        alone = GMMLabeler(smoothing=None, anchor_strength=0, tol=1e-3).fit(X)
     anchored = GMMLabeler(smoothing=None).fit(X)
     assert (alone.predict(X)[-1] == AIR).mean() > 0.2
     np.testing.assert_allclose(anchored.means_[-1], [30, 110], atol=8)
     assert (anchored.predict(X)[-1] == AIR).mean() < 0.02
-    assert alone.separation_[-1] < 3 < anchored.separation_[-1]
+    assert alone.separation_[-1] < 2 < 3 < anchored.separation_[-1]
+
+
+@pytest.mark.filterwarnings("ignore:The mixture did not converge")  # nothing to converge to
+def test_noise_without_phases_is_said():
+    noise = np.random.default_rng(0).normal(100, 10, (12, 32, 32))
+    with pytest.warns(
+        UserWarning, match=r"less than 2 standard deviations apart .*0, 1, 2.*\.\.\."
+    ):
+        GMMLabeler(smoothing=None).fit(noise)
+
+
+@pytest.mark.parametrize("kind", ["snow", "firn", "ice"])
+def test_no_false_alarm_on_the_phantoms(kind):
+    core = make_ice_core(kind, n_slices=4, n_columns=64, random_state=0)
+    for scan, mask in ((core.low, core.mask_low), (core.high, core.mask_high)):
+        labeler = GMMLabeler().fit(np.where(mask, scan, np.nan).astype(np.float32))
+        assert (labeler.separation_ > 2.3).all()
 
 
 def test_dask_equals_numpy_over_slab_borders():

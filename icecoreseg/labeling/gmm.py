@@ -1,7 +1,5 @@
 """Unsupervised labels: a Gaussian mixture of the grey levels of every slice."""
 
-import warnings
-
 import numpy as np
 
 from icecoreseg._slabs import iterate_with_halo, map_slabs
@@ -13,6 +11,7 @@ from icecoreseg._validation import (
     warn_if_outside_unmarked,
 )
 from icecoreseg.labeling._labeler import Labeler, labels_of_fraction
+from icecoreseg.labeling._quality import warn_of_late, warn_of_overlap
 from icecoreseg.labeling._smoothing import smooth_inside, smoothing_reach
 from icecoreseg.labeling.histogram import (
     bin_index,
@@ -80,8 +79,8 @@ class GMMLabeler(Labeler):
     n_iter_ : array of shape (n_slices,), int
         Steps of every fit.
     separation_ : array of shape (n_slices,)
-        Distance of the outer means in standard deviations (d'). Below about 2 the two
-        phases overlap too much for labels to be trusted.
+        Distance of the outer means in standard deviations (d'). Below 2 the two phases
+        overlap too much for labels to be trusted: ``fit`` warns, and names the slices.
     mixture_ : Mixture
         Mixture of the whole stack, the anchor.
 
@@ -307,13 +306,9 @@ class GMMLabeler(Labeler):
         self.n_iter_ = np.array([row.n_iter for row in rows])
         self.separation_ = np.array([row.separation for row in rows])
         fitted = np.array([mixture is not None for mixture in mixtures])
-        late = np.flatnonzero(fitted & ~self.converged_)
-        if late.size and self.max_iter > 1:
-            warnings.warn(
-                f"The mixture did not converge within {self.max_iter} steps in the slices "
-                f"{late[:10].tolist()}{' ...' if late.size > 10 else ''}; raise max_iter or tol.",
-                stacklevel=3,
-            )
+        if self.max_iter > 1:
+            warn_of_late(np.flatnonzero(fitted & ~self.converged_), self.max_iter)
+        warn_of_overlap(self.separation_)
 
     def _apply(self, X, finish, dtype):
         """``finish(ice fraction)`` of every slab."""
