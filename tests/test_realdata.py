@@ -91,7 +91,7 @@ def test_labels_of_bubbly_ice():
     data = np.load(FOLDER / "awi_bubbly_3dunet" / "awi_bubbly_3dunet.npz")
     X, truth = data["slice0_highres60um_gray"], data["slice0_highres60um_mask"] > 0
     known = data["slice0_highres60um_mask_wellposed"] & data["slice0_highres60um_gray_wellposed"]
-    labels = GMMLabeler().fit(X[np.newaxis]).transform(X[np.newaxis])[0]
+    labels = GMMLabeler(outside=0).fit_transform(X[np.newaxis])[0]
     assert overlap((labels == ICE)[known], truth[known]) > 0.98
     assert overlap((labels != ICE)[known], ~truth[known]) > 0.96
 
