@@ -131,3 +131,15 @@ class TestLocalThreshold:
             LocalThresholdLabeler("median").fit(X)
         with pytest.raises(ValueError, match="offset must be finite"):
             LocalThresholdLabeler(offset=np.nan).fit(X)
+
+
+def test_weighed_mass_of_scaled_greys_after_a_blank_slice():
+    """The bins follow each slice: a first slice of zeros does not coarsen those of the others."""
+    rng = np.random.default_rng(0)
+    ice = rng.random((4, 32, 32)) < 0.6
+    X = (np.where(ice, 110, 30) + rng.normal(0, 8, ice.shape)) / 255
+    X = np.concatenate([np.zeros((1, 32, 32)), X])
+    mass_g = ice.sum() * 917 * 1e-12 * 1e3  # voxels of 100 um
+    labeler = MassThresholdLabeler(mass_g, voxel_size_um=100, ice_density_kg_m3=917).fit(X)
+    assert abs(labeler.mass_error_) < 0.1
+    np.testing.assert_array_equal(labeler.predict(X)[1:], ice)

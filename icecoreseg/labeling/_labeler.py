@@ -1,8 +1,10 @@
 """What all labelers share: classifiers that are pipeline steps too, and need no y."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackClassifier
+from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import check_outside, check_stack
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 
@@ -10,9 +12,28 @@ from icecoreseg.labels import AIR, ICE, OUTSIDE
 class Labeler(StackClassifier):
     """An unsupervised classifier of voxels whose ``transform`` returns its labels.
 
-    Subclasses have ``fit``, ``predict``, the parameter ``outside`` and
-    ``_check_parameters``.
+    Subclasses have ``fit``, the parameter ``outside``, ``_check_parameters`` and
+    ``_label(slab)``, or a ``_predict`` of their own.
     """
+
+    def predict(self, X):
+        """Label every voxel.
+
+        Parameters
+        ----------
+        X : array of shape (n_slices, n_rows, n_columns)
+            Grey stack.
+
+        Returns
+        -------
+        array of the same shape, uint8
+            AIR, ICE, OUTSIDE.
+        """
+        check_is_fitted(self)
+        return self._predict(self._check(X))
+
+    def _predict(self, X):
+        return map_slabs(self._label, X, dtype=np.uint8)
 
     def transform(self, X):
         """Labels, as ``predict``: this makes the labeler a pipeline step.

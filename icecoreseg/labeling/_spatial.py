@@ -41,23 +41,7 @@ class SpatialLabeler(Labeler):
         self.labeler_ = clone(labeler).fit(X)
         return self
 
-    def predict(self, X):
-        """Label every voxel.
-
-        Parameters
-        ----------
-        X : array of shape (n_slices, n_rows, n_columns)
-            Grey stack.
-
-        Returns
-        -------
-        array of the same shape, uint8
-            AIR, ICE, OUTSIDE.
-        """
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-        X = self._check(X)
+    def _predict(self, X):
         return map_slabs(self._label, X, self.labeler_.predict_fraction(X), dtype=np.uint8)
 
     def _check_parameters(self):

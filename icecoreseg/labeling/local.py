@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import (
     check_choice,
     check_grey_values,
@@ -82,24 +81,6 @@ class LocalThresholdLabeler(Labeler):
         self._check(X)
         self.is_fitted_ = True
         return self
-
-    def predict(self, X):
-        """Label every voxel.
-
-        Parameters
-        ----------
-        X : array of shape (n_slices, n_rows, n_columns)
-            Grey stack.
-
-        Returns
-        -------
-        array of the same shape, uint8
-            AIR, ICE, OUTSIDE.
-        """
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-        return map_slabs(self._label, self._check(X), dtype=np.uint8)
 
     def _check_parameters(self):
         check_choice(self.method, ("mean", "gaussian"), name="method")

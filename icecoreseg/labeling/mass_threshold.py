@@ -5,10 +5,10 @@ from numbers import Real
 import numpy as np
 
 from icecoreseg._ice import DEFAULT_TEMPERATURE_C, choose_ice_density
-from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import check_grey_values, check_voxel_size, inside_mask
 from icecoreseg.labeling._labeler import Labeler
-from icecoreseg.labeling.histogram import choose_bin_width, grey_histogram, pool_histograms
+from icecoreseg.labeling.histogram import pool_histograms, slice_histogram
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 
 
@@ -100,24 +100,6 @@ class MassThresholdLabeler(Labeler):
         self.mass_error_ = float(100 * (n_above[bin_] / n_ice - 1))
         return self
 
-    def predict(self, X):
-        """Label every voxel.
-
-        Parameters
-        ----------
-        X : array of shape (n_slices, n_rows, n_columns)
-            Grey stack.
-
-        Returns
-        -------
-        array of the same shape, uint8
-            AIR, ICE, OUTSIDE.
-        """
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-        return map_slabs(self._label, self._check(X), dtype=np.uint8)
-
     def _label(self, slab):
         check_grey_values(slab, self.outside)
         labels = np.where(slab > self.threshold_, np.uint8(ICE), np.uint8(AIR))
@@ -131,14 +113,13 @@ class MassThresholdLabeler(Labeler):
 
     def _histogram(self, X):
         """Pooled histogram of the specimen, read slab by slab."""
-        width, histograms = None, []
+        histograms = []
         for _, slab in iterate_slabs(X):
             check_grey_values(slab, self.outside)
             for plane in slab:
                 values = plane[inside_mask(plane, self.outside)]
                 if values.size:
-                    width = width or choose_bin_width(values)
-                    histograms.append(grey_histogram(values, width))
+                    histograms.append(slice_histogram(values))
         if not histograms:
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
         return pool_histograms(histograms)

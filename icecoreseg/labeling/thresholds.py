@@ -123,23 +123,7 @@ class ThresholdLabeler(Labeler):
         self.thresholds_ = np.array([self._threshold(plane[mask], np.nan) for plane, mask in pairs])
         return self
 
-    def predict(self, X):
-        """Label every voxel.
-
-        Parameters
-        ----------
-        X : array of shape (n_slices, n_rows, n_columns)
-            Grey stack.
-
-        Returns
-        -------
-        array of the same shape, uint8
-            AIR, ICE, OUTSIDE.
-        """
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-        X = self._check(X)
+    def _predict(self, X):
         known = self.thresholds_[~np.isnan(self.thresholds_)]
         fallback = float(np.median(known)) if known.size else np.nan
         return map_slabs(partial(self._label, fallback=fallback), X, dtype=np.uint8)
