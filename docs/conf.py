@@ -19,16 +19,23 @@ extensions = [
 exclude_patterns = ["_build"]
 default_role = "any"
 autosummary_generate = True
-_ROUTING = ("fit", "partial_fit", "predict", "predict_proba", "score", "transform")
+templates_path = ["_templates"]
+_ROUTED = ("fit", "partial_fit", "predict", "predict_proba", "score", "transform")
 autodoc_default_options = {
     "members": True,
-    "exclude-members": ",".join(f"set_{name}_request" for name in _ROUTING),
+    # scikit-learn's own manners, the same on every page: said once, on the API page.
+    "exclude-members": ",".join(
+        [f"set_{name}_request" for name in _ROUTED]
+        + ["get_metadata_routing", "get_params", "set_output", "set_params"]
+    ),
 }
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
 # Objects of other projects are named in the text; there is no network for intersphinx.
 suppress_warnings = ["config.cache", "ref.any"]
+nitpicky = True  # a reference to one of our own names that leads nowhere is an error
+nitpick_ignore = [("py:obj", "CoreMasker")]  # a "See Also" from another room
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
