@@ -96,20 +96,39 @@ def _map_lazily(function, stacks, dtype, tail, factor, halo):
     return _map_blocks(function, stacks, dtype, (tuple(n // factor for n in chunks), tail))
 
 
-def _map_blocks(function, stacks, dtype, shape):
-    """Dask's map_blocks for results of other shapes: shape is (chunks along z, tail)."""
+def _map_blocks(function, stacks, dtype, shape, call=None, **keywords):
+    """Dask's map_blocks for results of other shapes: shape is (chunks along z, tail).
+
+    The function is a value of the graph of its own, which all tasks name: a scheduler sends
+    it (a fitted estimator, a network) once to every worker, and not with every chunk.
+    """
+    import dask
     import dask.array as da
 
     chunks, tail = shape
     axes = {2: {}, 3: {"new_axis": 1}, 1: {"drop_axis": 2}, 0: {"drop_axis": (1, 2)}}[len(tail)]
     return da.map_blocks(
-        function,
+        call or _call,
         *stacks,
+        function=dask.delayed(function, pure=True, traverse=False),
         dtype=dtype,
         chunks=(chunks, *((n,) for n in tail)),
         meta=np.empty((0,) * (1 + len(tail)), dtype=dtype),
         **axes,
+        **keywords,
     )
+
+
+def _call(*slabs, function):
+    return function(*slabs)
+
+
+def _call_inner(*slabs, function, halo, last, block_info=None):
+    """``function(*slabs, inner=...)``: the first and the last chunk have one neighbour only."""
+    position = block_info[0]["chunk-location"][0]
+    start = halo if position > 0 else 0
+    stop = len(slabs[0]) - (halo if position < last else 0)
+    return function(*slabs, inner=slice(start, stop))
 
 
 def _map_overlapping(function, stacks, dtype, tail, halo):
@@ -119,16 +138,9 @@ def _map_overlapping(function, stacks, dtype, tail, halo):
     halo = min(halo, stacks[0].shape[0])
     chunks = ensure_minimum_chunksize(halo, stacks[0].chunks[0])
     stacks = [stack.rechunk({0: chunks}) for stack in stacks]
-    last = len(chunks) - 1
-
-    def work(*slabs, block_info=None):
-        position = block_info[0]["chunk-location"][0]
-        start = halo if position > 0 else 0
-        stop = len(slabs[0]) - (halo if position < last else 0)
-        return function(*slabs, inner=slice(start, stop))
-
     stacks = [overlap(stack, {0: halo, 1: 0, 2: 0}, boundary="none") for stack in stacks]
-    return _map_blocks(work, stacks, dtype, (chunks, tail))
+    ends = {"call": _call_inner, "halo": halo, "last": len(chunks) - 1}
+    return _map_blocks(function, stacks, dtype, (chunks, tail), **ends)
 
 
 def _slice_chunks(stack, factor):
