@@ -1,5 +1,7 @@
 """DepthSplit cuts every core once."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,7 +49,7 @@ def test_validation_lies_between_training_and_test(lengths, gap):
             n_valid,
             n_test,
         ]
-        for upper, lower in zip(mine, mine[1:], strict=False):
+        for upper, lower in pairwise(mine):
             assert upper.max() + gap + 1 == lower.min()
 
 
