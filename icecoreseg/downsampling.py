@@ -226,5 +226,11 @@ class MaskDownsampler(StackTransformer):
         """
         return downsample_labels(X, self.factor, threshold=self.threshold, ties=self.ties)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
     def __sklearn_is_fitted__(self):
         return True

@@ -58,6 +58,9 @@ class DepthSplit(BaseCrossValidator):
     (14, [14, 15], [16, 17, 18, 19])
     """
 
+    # With metadata routing on, ``cross_validate(..., params={"groups": cores})`` reaches `split`.
+    __metadata_request__split = {"groups": True}
+
     def __init__(self, test_size=0.2, *, gap=0, validation_size=0):
         self.test_size = test_size
         self.gap = gap

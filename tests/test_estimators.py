@@ -9,6 +9,7 @@ import pickle
 import dask.array as da
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -21,10 +22,12 @@ from icecoreseg import (
     OUTSIDE,
     ChanVeseLabeler,
     CoreMasker,
+    EnsembleSegmenter,
     GMMLabeler,
     GraphCutLabeler,
     LocalThresholdLabeler,
     MaskDownsampler,
+    MassCalibratedSegmenter,
     MassThresholdLabeler,
     MicrostructureMetrics,
     RandomWalkerLabeler,
@@ -46,7 +49,7 @@ ON_GREY = [
     GMMLabeler(),
     ThresholdLabeler(),
     LocalThresholdLabeler(block_size=31),
-    MassThresholdLabeler(1e-4, voxel_size_um=60),
+    MassThresholdLabeler(1e-6, voxel_size_um=60),
     ChanVeseLabeler(),
     GraphCutLabeler(),
     RandomWalkerLabeler(),
@@ -56,7 +59,19 @@ ON_GREY = [
     UNetSegmenter(**TINY, random_state=0),
 ]
 ON_LABELS = [MaskDownsampler(), MicrostructureMetrics(voxel_size_um=60)]
-WRAPPED = [WeaklySupervisedSegmenter(UNetSegmenter(**TINY), MaskDownsampler(threshold=None))]
+UNET = UNetSegmenter(**TINY)
+WRAPPED = [
+    EnsembleSegmenter(UNET),
+    MassCalibratedSegmenter(UNET, voxel_size_um=60),
+    WeaklySupervisedSegmenter(UNET, MaskDownsampler(threshold=None)),
+]
+
+CUTS = {
+    "one slice": np.s_[1:2],
+    "odd edges": np.s_[:3, :37, :29],
+    "one row": np.s_[:, 24:25],
+    "two columns": np.s_[:, :, 30:32],
+}
 
 DATA_FREE = [
     checks.check_estimator_cloneable,
@@ -100,6 +115,10 @@ def data_for(estimator, core, grey, labels):
 def results(estimator, X):
     names = [n for n in ("predict", "predict_proba", "transform") if hasattr(estimator, n)]
     return {name: np.asarray(getattr(estimator, name)(X)) for name in names}
+
+
+def fitted(estimator, X, y):
+    return results(clone(estimator).fit(X, y), X).items()
 
 
 def assert_same(ours, theirs):
@@ -164,6 +183,40 @@ class TestManners:
     def test_html_repr(self, estimator, core, grey, labels):
         assert by_name(estimator) in estimator._repr_html_()
 
+    @pytest.mark.parametrize("cut", CUTS)
+    def test_small_and_odd_stacks(self, estimator, cut, core, grey, labels):
+        X = data_for(estimator, core, grey, labels)[CUTS[cut]]
+        model = clone(estimator)
+        if by_name(estimator) == "MaskDownsampler":
+            model.set_params(factor=(1, 1, 1))
+        for name, result in results(model.fit(X, labels[CUTS[cut]]), X).items():
+            assert len(result) == len(X)
+            if name == "predict":
+                np.testing.assert_array_equal(result == OUTSIDE, np.isnan(X))
+
+    def test_a_slice_without_specimen(self, estimator, core, grey, labels):
+        if isinstance(estimator, CoreMasker):
+            pytest.skip("takes raw scans, in which nothing is outside yet")
+        X = data_for(estimator, core, grey, labels)
+        X[1], labels[1] = OUTSIDE if X.dtype == np.uint8 else np.nan, OUTSIDE
+        if by_name(estimator) == "MaskDownsampler":
+            X[0] = OUTSIDE
+        for name, result in fitted(estimator, X, labels):
+            empty = result[0 if len(result) == 2 else 1]
+            if isinstance(estimator, MicrostructureMetrics):  # area and mass 0, ratios NaN
+                empty = np.where(empty == 0, np.nan, empty)
+            assert (np.isnan(empty) if empty.dtype.kind == "f" else empty == OUTSIDE).all(), name
+
+    def test_set_output_leaves_stacks_alone_and_names_columns(self, estimator, core, grey, labels):
+        if not hasattr(estimator, "set_output"):
+            pytest.skip("no transformer")
+        X = data_for(estimator, core, grey, labels)
+        result = clone(estimator).set_output(transform="pandas").fit(X, labels).transform(X)
+        if isinstance(estimator, MicrostructureMetrics):
+            assert result.columns.tolist() == estimator.fit().get_feature_names_out().tolist()
+        else:
+            assert isinstance(result, np.ndarray)
+
 
 @pytest.mark.parametrize(
     "estimator", [e for e in ON_GREY if by_name(e) != "SpeckleFilter"], ids=by_name
@@ -217,6 +270,24 @@ def test_cross_val_score_with_groups(grey, labels):
     )
     assert scores.shape == (1,)
     assert scores[0] > 0.9
+
+
+def test_routed_metadata_reach_splitter_and_score(grey, labels):
+    stack, truth = np.concatenate([grey, grey]), np.concatenate([labels, labels])
+    truth[3], weight = ICE, np.array([1, 1, 1, 0] * 2)  # one test slice has a wrong truth
+    with config_context(enable_metadata_routing=True):
+        scores = {
+            weighed: cross_val_score(
+                ThresholdLabeler().set_score_request(sample_weight=weighed),
+                stack,
+                truth,
+                params={"groups": [0] * 4 + [1] * 4}
+                | ({"sample_weight": weight} if weighed else {}),
+                cv=DepthSplit(0.5),
+            )
+            for weighed in (True, False)
+        }
+    assert scores[True][0] > 0.9 > scores[False][0]
 
 
 def test_the_main_pipeline_with_pandas_output(core):

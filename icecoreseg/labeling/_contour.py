@@ -66,7 +66,8 @@ def _step(image, inside, ice):
         return ice
     mean_ice, mean_air = image[inside & ice].mean(), image[inside & ~ice].mean()
     pull = (image - mean_air) ** 2 - (image - mean_ice) ** 2
-    border = np.abs(np.gradient(ice.astype(float))).sum(axis=0) > 0
+    padded = np.pad(ice.astype(float), 1, mode="edge")  # a gradient needs two voxels a side
+    border = np.abs(np.gradient(padded)).sum(axis=0)[1:-1, 1:-1] > 0
     return np.where(border & (pull != 0), pull > 0, ice)
 
 

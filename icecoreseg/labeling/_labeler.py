@@ -1,6 +1,7 @@
 """What all labelers share: classifiers that are pipeline steps too, and need no y."""
 
 import numpy as np
+from sklearn.utils import TransformerTags
 from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackClassifier
@@ -66,6 +67,7 @@ class Labeler(StackClassifier):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
 
     def _check(self, X):
