@@ -2,7 +2,7 @@
 
 The level cut of a Gaussian field with a narrow band of wave lengths is the
 bicontinuous medium used for snow since Ding et al. (2010), doi
-10.1109/TGRS.2010.2048116; at high ice fractions it turns into winding pores.
+10.1109/TGRS.2010.2043953; at high ice fractions it turns into winding pores.
 
 Ice and air are told apart at eight points of every high-resolution voxel
 (2 x 2 x 2, the fine grid), so that the ice fraction of a high-resolution voxel is
