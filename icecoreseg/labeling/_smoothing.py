@@ -10,8 +10,14 @@ from itertools import product
 
 import numpy as np
 
-TILE = 256
-"""Edge of the squares that a slice is cut into, so that temporaries stay in cache."""
+from icecoreseg._validation import inside_mask
+from icecoreseg.labeling._separable import FIXED, FLOATING, LARGEST_FIXED_RADIUS, Filters
+
+TILE = (256, 256)
+"""Rows and columns of the tiles that a slice is cut into, so that all sums stay in cache."""
+
+OUTSIDE_LEVEL = -(2**15)
+"""Marks the outside in smoothed bytes, whose levels are int16."""
 
 
 def smooth_inside(values, inside, sigma, *, sharpening=0.0, inner=None):
@@ -37,7 +43,7 @@ def smooth_inside(values, inside, sigma, *, sharpening=0.0, inner=None):
     Returns
     -------
     array of shape (number of inner slices, n_rows, n_columns), float32
-        Smoothed inside; zero or meaningless outside.
+        Smoothed inside; NaN outside.
 
     Examples
     --------
@@ -47,20 +53,75 @@ def smooth_inside(values, inside, sigma, *, sharpening=0.0, inner=None):
     >>> smooth_inside(values, ~np.isnan(values), (0, 1, 1))[0, :3, 0].round(5).tolist()
     [7.0, 7.0, 7.0]
     """
-    first, stop, _ = (inner or slice(None)).indices(len(values))
-    terms = [(1 + sharpening, [gaussian_kernel(s) for s in sigma])]
+    marked = np.where(inside, values, np.float32(np.nan)).astype(np.float32, copy=False)
+    numbers = range(*(inner or slice(None)).indices(len(values)))
+    options = {"sharpening": sharpening, "outside": np.nan}
+    return np.stack([smooth_slice(marked, number, sigma, **options)[0] for number in numbers])
+
+
+def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
+    """Smooth one slice of a slab; the others are its neighbours.
+
+    Parameters
+    ----------
+    slab : array of shape (n_slices, n_rows, n_columns)
+        Grey levels.
+    number : int
+        The slice to smooth.
+    sigma, sharpening
+        See `smooth_inside`.
+    outside : float or int
+        Value of the voxels outside; NaN always counts as outside.
+
+    Returns
+    -------
+    levels : array of shape (n_rows, n_columns)
+        float32, NaN outside. Bytes, unless they are smoothed very widely, become int16 in
+        steps of `width` grey levels, `OUTSIDE_LEVEL` outside.
+    width : float
+        Grey levels per step; 1 for floats.
+    """
+    kernels = [[gaussian_kernel(s) for s in sigma]]
+    factors = [1.0]
     if sharpening:
-        terms.append((-sharpening, [gaussian_kernel(2 * s) for s in sigma]))
-    margin = smoothing_reach(sigma, sharpening)
-    smoothed = np.zeros((stop - first, *values.shape[1:]), dtype=np.float32)
-    for row, column in product(*(range(0, edge, TILE) for edge in values.shape[1:])):
-        target = smoothed[:, row : row + TILE, column : column + TILE]
-        corner = (first, row, column)
-        mask = _window(inside, corner, target.shape, margin)
-        if mask[tuple(slice(m, m + n) for m, n in zip(margin, target.shape, strict=True))].any():
-            grey = _window(values, corner, target.shape, margin)
-            target[:] = _smooth_window(grey, mask, terms, margin)
-    return smoothed
+        kernels.append([gaussian_kernel(2 * s) for s in sigma])
+        factors = [1.0 + sharpening, -sharpening]
+    radius = max(smoothing_reach(sigma, sharpening))
+    fixed = slab.dtype == np.uint8 and radius <= LARGEST_FIXED_RADIUS
+    width = level_width(sharpening) if fixed else 1.0
+    levels = np.empty(slab.shape[1:], dtype=np.int16 if fixed else np.float32)
+    edges = tuple(map(min, TILE, levels.shape))
+    filters = Filters(kernels, FIXED if fixed else FLOATING, edges)
+    corners = product(*(range(0, n, t) for n, t in zip(levels.shape, edges, strict=True)))
+    for corner in corners:
+        tile = tuple(slice(c, c + t) for c, t in zip(corner, edges, strict=True))
+        inside = inside_mask(slab[number][tile], outside)
+        if inside.any():
+            window = _Window(slab, (number, *corner), outside, filters)
+            _smooth_window(window, filters, factors, width, levels[tile])
+        if not inside.all():
+            levels[tile][~inside] = OUTSIDE_LEVEL if fixed else np.nan
+    return levels, width
+
+
+def _smooth_window(window, filters, factors, width, target):
+    """Weighted sum of the filters of one window, each divided by its filtered mask."""
+    tile = tuple(slice(n) for n in target.shape)
+    sums = [part[tile].astype(np.float32) for part in filters.apply(window.load_grey)]
+    norms = filters.full
+    if not window.whole:
+        norms = [np.maximum(part[tile], _TINY) for part in filters.apply(window.load_mask)]
+    for part, factor, norm in zip(sums, factors, norms, strict=True):
+        part *= np.float32(factor * filters.arithmetic.inside / width) / np.float32(norm)
+    total = sum(sums[1:], start=sums[0])
+    if target.dtype == np.int16:
+        np.rint(total, out=total)
+        if not window.whole:
+            np.clip(total, 1 - 2**15, 2**15 - 1, out=total)
+    np.copyto(target, total, casting="unsafe")
+
+
+_TINY = np.float32(1e-30)
 
 
 def smoothing_reach(sigma, sharpening):
@@ -77,54 +138,66 @@ def gaussian_kernel(sigma):
     return (weights / weights.sum()).astype(np.float32)
 
 
-def _window(stack, corner, shape, margin):
-    """Part of a stack with a margin on all sides; zero (False) beyond the stack."""
-    window = np.zeros([n + 2 * m for n, m in zip(shape, margin, strict=True)], dtype=stack.dtype)
-    source, target = [], []
-    for start, n, m, edge in zip(corner, shape, margin, stack.shape, strict=True):
-        low, high = max(0, start - m), min(edge, start + n + m)
-        source.append(slice(low, high))
-        target.append(slice(low - start + m, high - start + m))
-    window[tuple(target)] = stack[tuple(source)]
-    return window
+def level_width(sharpening):
+    """Grey levels per step of smoothed bytes: the finest power of two that fits int16."""
+    return float(2.0 ** np.ceil(np.log2(255 * (1 + sharpening) / (2**15 - 1))))
 
 
-def _smooth_window(grey, mask, terms, margin):
-    """Sum of weighted, normalised smoothings; the margin is cut away.
+class _Window:
+    """A tile of one slice with its margins: what the filters read of a slab."""
 
-    Where the whole window lies inside, the smoothed mask is one number. It is computed in
-    the same order of additions as the mask's, so that both ways agree to the last bit.
-    """
-    whole = mask.all()
-    grey = np.where(mask, grey, 0).astype(np.float32, copy=False)
-    weight = np.ones([2 * m + 1 for m in margin], np.float32) if whole else mask.astype(np.float32)
-    total = 0
-    for factor, kernels in terms:
-        smoothed = _correlate(grey, kernels, margin)
-        norm = _correlate(weight, kernels, margin)
-        np.divide(smoothed, norm, out=smoothed, where=norm > 0)
-        smoothed *= np.float32(factor)
-        total = smoothed + total
-    return total
+    def __init__(self, slab, corner, outside, filters):
+        self.slab, self.number = slab, corner[0]
+        self.reach, *self.margins = filters.margin
+        self.weight = filters.arithmetic.inside
+        wanted = [n + 2 * m for n, m in zip(filters.shape, self.margins, strict=True)]
+        self.source, self.place = (), ()
+        for c, n, m, edge in zip(corner[1:], wanted, self.margins, slab.shape[1:], strict=True):
+            low, high = max(0, c - m), min(edge, c - m + n)
+            self.source += (slice(low, high),)
+            self.place += (slice(low - c + m, high - c + m),)
+        self.shape, self.outside, self.masks = wanted, outside, {}
+        steps = range(-self.reach, self.reach + 1)
+        self.whole = all(self._is_whole(self._part(step)) for step in steps)
+
+    def _is_whole(self, part):
+        return part is not None and list(part.shape) == self.shape and _holds_no(part, self.outside)
+
+    def _inside(self, step):
+        """Mask of a neighbouring slice's share of the window; False beyond the slab."""
+        if step not in self.masks:
+            mask = self.masks[step] = np.zeros(self.shape, dtype=bool)
+            part = self._part(step)
+            if part is not None:
+                mask[self.place] = inside_mask(part, self.outside)
+        return self.masks[step]
+
+    def _part(self, step):
+        """A neighbouring slice's share of the window, as far as the slab reaches."""
+        number = self.number + step
+        return self.slab[(number, *self.source)] if 0 <= number < len(self.slab) else None
+
+    def load_grey(self, step, out):
+        """Grey levels of a neighbouring slice; zero outside and beyond the slab."""
+        part = self._part(step)
+        if self.whole:
+            out[:] = part
+            return
+        out[:] = 0
+        if part is not None:
+            out[self.place] = part
+            bits = out.view(f"i{out.itemsize}")  # NaN times zero would be NaN
+            bits &= -self._inside(step).astype(bits.dtype)
+
+    def load_mask(self, step, out):
+        """What the filters count for inside, or zero."""
+        out[:] = self._inside(step)
+        out *= out.dtype.type(self.weight)
 
 
-def _correlate(block, kernels, margin):
-    for axis in range(3):
-        block = _correlate_axis(block, kernels[axis], margin[axis], axis)
-    return block
-
-
-def _correlate_axis(block, kernel, margin, axis):
-    """Correlate with a symmetric kernel along an axis, which loses its margins."""
-    n, radius = block.shape[axis] - 2 * margin, len(kernel) // 2
-
-    def shifted(step):
-        start = margin + step
-        return block[(slice(None),) * axis + (slice(start, start + n),)]
-
-    total = shifted(0) * kernel[radius]
-    for step in range(1, radius + 1):
-        pair = shifted(step) + shifted(-step)
-        pair *= kernel[radius + step]
-        total += pair
-    return total
+def _holds_no(part, outside):
+    """Whether all voxels are inside; one look for the lowest is enough if that is outside."""
+    low = part.min()
+    if np.isnan(low) or low == outside:
+        return False
+    return not low < outside <= part.max() or not (part == outside).any()
