@@ -85,7 +85,8 @@ def _cut(odds, unknown, smoothness):
     heads = np.concatenate([heads, tails[: heads.size], ice, np.full(air.size, sink)])
     weights = np.concatenate([weights, weights, pull[ice], -pull[air]])
     capacity = np.rint(weights * _UNITS).astype(np.int32)
-    graph = csr_array(coo_array((capacity, (tails, heads)), shape=(n + 2, n + 2)))
+    ends = tails.astype(np.int32), heads.astype(np.int32)  # maximum_flow of SciPy 1.13 wants these
+    graph = csr_array(coo_array((capacity, ends), shape=(n + 2, n + 2)))
     rest = graph - maximum_flow(graph, source, sink).flow
     rest.eliminate_zeros()
     reached = np.zeros(n + 2, dtype=bool)
