@@ -41,11 +41,18 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",  # main_job.py takes minutes: shown, not run
+    "within_subsection_order": "FileNameSortKey",
+    "ignore_repr_types": r"matplotlib|icecoreseg\.display",  # pictures, not their names
+    "remove_config_comments": True,
+    "backreferences_dir": "api/generated/backreferences",
+    "doc_module": ("icecoreseg",),
     "download_all_examples": False,
 }
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "navbar_end": ["theme-switcher"]}
+html_static_path = ["_static"]
+html_css_files = ["doors.css"]
 html_title = f"icecoreseg {version}"
 
 warnings.filterwarnings("ignore", category=UserWarning, message=".*non-interactive.*")

@@ -100,3 +100,11 @@ def check_keywords(call):
         if name == call.func.id:
             known = inspect.signature(getattr(import_module(module), name)).parameters
             assert {keyword.arg for keyword in call.keywords} - {None} <= set(known), name
+
+
+def test_every_doi_of_a_docstring_is_in_the_bibliography():
+    known = set(re.findall(r"doi.org/(\S+)>", (DOCS / "references.rst").read_text()))
+    text = "".join(path.read_text() for path in Path(icecoreseg.__file__).parent.rglob("*.py"))
+    found = re.findall(r"\bdoi[: ]\s*(10\.\d{4,}/(?:[\w./:-]|\([\w-]+\))+)", text)
+    assert len(set(found)) > 40
+    assert sorted({doi.rstrip(".:") for doi in found} - known) == []
