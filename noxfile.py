@@ -1,6 +1,7 @@
 """Every chore of the project, each in an environment of its own: ``nox -l`` lists them."""
 
 import glob
+import tempfile
 
 import nox
 
@@ -12,10 +13,18 @@ nox.options.default_venv_backend = "venv"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}
 
 
-def install(session, *extras):
-    """Install the package with extras, pinned by the constraints file."""
+# What the package is for, in one line: it runs outside the repository, on the installed wheel.
+USE_IT = (
+    "from icecoreseg import GMMLabeler, UNetSegmenter, datasets;"
+    "core = datasets.make_ice_core('firn', n_slices=2, n_columns=48, random_state=0);"
+    "print(GMMLabeler(outside=0).fit(core.low).score(core.low, core.labels_low))"
+)
+
+
+def install(session, *extras, constraints="constraints.txt"):
+    """Install the package with extras, pinned by a constraints file."""
     target = f".[{','.join(extras)}]" if extras else "."
-    session.install("-c", "constraints.txt", "-e", target)
+    session.install("-c", constraints, "-e", target)
 
 
 @nox.session
@@ -23,6 +32,31 @@ def tests(session):
     """Run the test suite and the doctests."""
     install(session, "test")
     session.run("pytest", "-n", "auto", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(python="3.11")
+def oldest(session):
+    """Run the tests with the oldest supported releases of what the package depends on."""
+    install(session, "test", constraints="constraints-oldest.txt")
+    session.run("pytest", "-n", "auto", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def types(session):
+    """Check the type hints."""
+    session.install("-c", "constraints.txt", "-e", ".", "mypy>=1.13")
+    session.run("mypy")
+
+
+@nox.session
+def package(session):
+    """Build sdist and wheel, install the wheel into this clean environment, and use it."""
+    session.install("build", "twine")
+    session.run("python", "-m", "build", "--outdir", "dist", ".")
+    session.run("twine", "check", "--strict", *glob.glob("dist/*"))
+    session.install("-c", "constraints.txt", "--force-reinstall", *glob.glob("dist/*.whl"))
+    with tempfile.TemporaryDirectory() as elsewhere, session.chdir(elsewhere):
+        session.run("python", "-c", USE_IT)
 
 
 @nox.session
