@@ -33,7 +33,7 @@ def draw(core, fine, coarse):
     """Four panels: scan and labels at both resolutions."""
     figure, axes = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained")
     z = core.low.shape[0] // 2
-    rho = density(coarse, core.voxel_size_um)
+    rho = density(coarse)
     f1 = dice_score(core.labels_low, coarse, positive=ICE)
     panels = [
         (core.high[2 * z], f"fine scan, {core.voxel_size_high_um:.0f} µm"),

@@ -8,12 +8,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 from icecoreseg._ice import as_labels
+from icecoreseg._repr import doc_link_template
 from icecoreseg._slabs import map_slabs
 from icecoreseg.metrics import voxel_accuracy
 
 
 class StackEstimator(BaseEstimator):
     """Base of every estimator that takes a stack of shape (n_slices, n_rows, n_columns)."""
+
+    _doc_link_module = "icecoreseg"
+    _doc_link_template = property(lambda self: doc_link_template())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

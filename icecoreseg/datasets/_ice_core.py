@@ -3,12 +3,13 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import check_random_state
 
 from icecoreseg._ice import ice_density
 from icecoreseg._validation import check_choice, check_positive_int
 from icecoreseg.datasets._microstructure import POINTS
 from icecoreseg.datasets._scanner import Scanner
+from icecoreseg.datasets._show import IceCore
 from icecoreseg.datasets._specimen import KINDS, Cylinder
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 
@@ -78,6 +79,7 @@ def make_ice_core(
     Returns
     -------
     sklearn.utils.Bunch
+        It shows itself in notebooks.
         low, high : uint8 arrays, shape (n_slices, n_columns, n_columns), and twice that
             The scans.
         fraction_low, fraction_high : float32 arrays
@@ -149,7 +151,7 @@ def make_ice_core(
     if casing:
         ice += cylinder.casing()
     high, low = scanner.scan(ice, 2 * cylinder.diameter, random)
-    scan = Bunch(kind=kind, low=low, high=high, **truth)
+    scan = IceCore(kind=kind, low=low, high=high, **truth)
     scan.update(_amounts(truth, float(voxel_size_um), rho_ice))
     return scan
 
