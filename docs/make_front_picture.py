@@ -4,11 +4,13 @@ One slice of a generated core that no step has seen before: the fine scan and it
 coarse scan and what a U-Net makes of it.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
+from PIL import Image
 from sklearn.pipeline import make_pipeline
 
 from icecoreseg import AIR, ICE, CoreMasker, GMMLabeler, MaskDownsampler, UNetSegmenter
@@ -31,7 +33,7 @@ def train(kind, n_columns):
 
 def draw(core, fine, coarse):
     """Four panels: scan and labels at both resolutions."""
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.25), layout="constrained")
     z = core.low.shape[0] // 2
     rho = density(coarse)
     f1 = dice_score(core.labels_low, coarse, positive=ICE)
@@ -58,7 +60,9 @@ def main(kind="firn", n_columns=160):
     core = make_ice_core(kind, n_slices=8, n_columns=n_columns, random_state=1)
     fine = make_pipeline(CoreMasker(), GMMLabeler()).fit_transform(core.high)
     figure = draw(core, fine, model.predict(core.low))
-    figure.savefig(TARGET, dpi=110, facecolor="white")
+    file = BytesIO()
+    figure.savefig(file, dpi=110, facecolor="white")
+    Image.open(file).convert("RGB").quantize(64).save(TARGET, optimize=True)  # a third of the size
 
 
 if __name__ == "__main__":
