@@ -67,6 +67,13 @@ def demo(session):
 
 
 @nox.session
+def reproduce(session):
+    """Reproduce the paper's tables and figures (``-- --quick`` for a quarter of an hour)."""
+    install(session, "plot", "table")
+    session.run("python", "examples/reproduce/run.py", *session.posargs, env={"MPLBACKEND": "agg"})
+
+
+@nox.session
 def lint(session):
     """Check style and format."""
     session.install("ruff>=0.8")

@@ -9,12 +9,14 @@ from icecoreseg.display._microstructure import (
     ParityDisplay,
     ScoreDisplay,
 )
+from icecoreseg.display._scans import ResolutionDisplay
 from icecoreseg.display._segmentation import SegmentationDisplay, TrainingDisplay
 
 __all__ = [
     "BubbleSizeDisplay",
     "DepthProfileDisplay",
     "ParityDisplay",
+    "ResolutionDisplay",
     "ScoreDisplay",
     "SegmentationDisplay",
     "TrainingDisplay",

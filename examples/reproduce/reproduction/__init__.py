@@ -1,0 +1,1 @@
+"""What the scripts beside this folder share: the steps of the reproduction and its tables."""
