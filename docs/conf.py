@@ -20,7 +20,7 @@ exclude_patterns = ["_build"]
 default_role = "any"
 autosummary_generate = True
 templates_path = ["_templates"]
-_ROUTED = ("fit", "partial_fit", "predict", "predict_proba", "score", "transform")
+_ROUTED = ("fit", "partial_fit", "predict", "predict_proba", "score", "split", "transform")
 autodoc_default_options = {
     "members": True,
     # scikit-learn's own manners, the same on every page: said once, on the API page.

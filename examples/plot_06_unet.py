@@ -34,7 +34,7 @@ X = CoreMasker().fit_transform(core.low)
 # so that a random split would tell nothing. ``validation_data`` is scored after every epoch.
 
 model = UNetSegmenter(
-    widths=(12, 24), patch_size=64, max_epochs=5, batches_per_epoch=14, random_state=0
+    widths=(12, 24), patch_size=64, max_epochs=5, batches_per_epoch=10, random_state=0
 )
 model.fit(X[:12], fraction[:12], validation_data=(X[12:], fraction[12:]))
 TrainingDisplay.from_estimator(model).plot()

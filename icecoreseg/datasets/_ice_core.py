@@ -79,7 +79,6 @@ def make_ice_core(
     Returns
     -------
     sklearn.utils.Bunch
-        It shows itself in notebooks.
         low, high : uint8 arrays, shape (n_slices, n_columns, n_columns), and twice that
             The scans.
         fraction_low, fraction_high : float32 arrays

@@ -118,6 +118,7 @@ def load_tgrs2023(folder, *, specimens=SPECIMENS, offset=None, incomplete="raise
         kind : str
             Key of the specimen.
         low_files, high_files : list of path
+            Of the slices, in order.
         numbers : list of (block, number)
             Of the low-resolution slices.
 
