@@ -100,7 +100,7 @@ def methods(model):
     The baselines label every slice of the low-resolution scan alone, as in the paper; the
     last of them with our own sharpened smoothing instead of the paper's 5 x 5 Gaussian.
     """
-    alone = {"anchor_strength": 0, "tol": 1e-3}
+    alone = {"anchor_strength": 0, "tol": 1e-3, "prior": "mixture"}
     labelers = {
         "Otsu": ThresholdLabeler("otsu"),
         "GMM": GMMLabeler(smoothing=None, **alone),

@@ -32,7 +32,7 @@ labelers = {
     "Otsu": ThresholdLabeler("otsu"),
     "sequential": SequentialLabeler(),
     "mixture of the paper": GMMLabeler(
-        smoothing=(0, 1.1, 1.1), sharpening=0, anchor_strength=0, tol=1e-3
+        smoothing=(0, 1.1, 1.1), sharpening=0, anchor_strength=0, prior="mixture", tol=1e-3
     ),
     "mixture": GMMLabeler(),
     "graph cut": GraphCutLabeler(),

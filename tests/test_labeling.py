@@ -15,7 +15,7 @@ from icecoreseg.labeling._smoothing import smooth_inside
 from icecoreseg.labeling.histogram import grey_histogram, pool_histograms
 from icecoreseg.labeling.mixture import fit_mixture, two_means
 
-PAPER = {"smoothing": None, "anchor_strength": 0, "tol": 1e-3}
+PAPER = {"smoothing": None, "anchor_strength": 0, "tol": 1e-3, "prior": "mixture"}
 
 
 def noisy_slices(n_slices=3, size=96, ice=0.6, air_grey=30, ice_grey=110, sd=12, seed=0):
@@ -177,8 +177,10 @@ def test_a_slice_without_air_borrows_it_from_the_stack():
     X, _ = noisy_slices(n_slices=6, ice=0.8, sd=20)
     X = np.concatenate([X, noisy_slices(n_slices=1, ice=1, sd=20, seed=1)[0]])
     with pytest.warns(UserWarning, match=r"apart in the slices \[6\]"):
-        alone = GMMLabeler(smoothing=None, anchor_strength=0, tol=1e-3).fit(X)
-    anchored = GMMLabeler(smoothing=None).fit(X)
+        alone = GMMLabeler(**PAPER).fit(X)
+    with pytest.warns(UserWarning, match=r"The slices \[6\] do not show two phases"):
+        anchored = GMMLabeler(smoothing=None).fit(X)
+    assert anchored.fell_back_.tolist() == [False] * 6 + [True]
     assert (alone.predict(X)[-1] == AIR).mean() > 0.2
     np.testing.assert_allclose(anchored.means_[-1], [30, 110], atol=8)
     assert (anchored.predict(X)[-1] == AIR).mean() < 0.02
@@ -249,7 +251,8 @@ def test_empty_and_uniform_slices():
     X, _ = noisy_slices(n_slices=3, size=32)
     X[1] = 0
     X[2] = 110
-    labeler = GMMLabeler(smoothing=None, outside=0).fit(X)
+    with pytest.warns(UserWarning, match=r"slices \[2\] do not show"):
+        labeler = GMMLabeler(smoothing=None, outside=0).fit(X)
     assert np.isnan(labeler.means_[1]).all()
     labels = labeler.predict(X)
     assert (labels[1] == OUTSIDE).all()

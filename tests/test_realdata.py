@@ -23,6 +23,15 @@ pytestmark = [
 ]
 
 
+PAPER = {
+    "smoothing": (0, 1.1, 1.1),
+    "sharpening": 0,
+    "anchor_strength": 0,
+    "prior": "mixture",
+    "tol": 1e-3,
+}
+
+
 def overlap(a, b):
     return (a & b).sum() / (a | b).sum()
 
@@ -66,7 +75,7 @@ def test_firn_core_is_found(firn):
 @pytest.mark.parametrize("paper", [True, False], ids=["as in the paper", "default"])
 def test_firn_labels_are_the_papers(firn, paper):
     """Against the paper's own GMM mask, where its figure shows both grey value and label."""
-    recipe = {"smoothing": (0, 1.1, 1.1), "anchor_strength": 0, "tol": 1e-3} if paper else {}
+    recipe = PAPER if paper else {}
     X = firn["gray"][np.newaxis]
     labels = make_pipeline(CoreMasker(), GMMLabeler(**recipe)).fit(X).transform(X)[0]
     known = firn["core_region"] & ~firn["inpainted"] & ~firn["gmm_undetermined"]

@@ -116,7 +116,8 @@ class TestSpatial:
         X, _ = noisy_slices(sd=6, n_slices=3)
         X[1] = np.random.default_rng(1).normal(100, 6, X[1].shape)
         X[2] = np.nan
-        labels = kind(GMMLabeler(smoothing=(0, 1, 1), sharpening=0)).fit_transform(X)
+        with pytest.warns(UserWarning, match=r"slices \[1\] do not show two phases"):
+            labels = kind(GMMLabeler(smoothing=(0, 1, 1), sharpening=0)).fit_transform(X)
         assert (labels[1] == ICE).mean() > 0.999
         assert (labels[2] == OUTSIDE).all()
 

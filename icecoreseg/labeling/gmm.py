@@ -10,8 +10,9 @@ from icecoreseg._validation import (
     inside_mask,
     warn_if_outside_unmarked,
 )
+from icecoreseg.labeling._anchor import fit_anchored, typical_mixture
 from icecoreseg.labeling._labeler import Labeler, labels_of_fraction
-from icecoreseg.labeling._quality import warn_of_late, warn_of_overlap
+from icecoreseg.labeling._quality import noise_share, warn_of_doubts
 from icecoreseg.labeling._smoothing import smooth_inside, smoothing_reach
 from icecoreseg.labeling.histogram import (
     bin_index,
@@ -19,6 +20,8 @@ from icecoreseg.labeling.histogram import (
     slice_histogram,
 )
 from icecoreseg.labeling.mixture import Mixture, fit_mixture
+
+_FIT_OPTIONS = ("covariance_type", "tol", "max_iter", "reg_covar", "random_state")
 
 
 class GMMLabeler(Labeler):
@@ -33,8 +36,9 @@ class GMMLabeler(Labeler):
     Beyond the paper, the scan is smoothed along the core too (neighbouring fine slices
     show the same grains and bubbles) and its blur taken back, the fit runs to
     convergence, and a slice with too few voxels of one phase borrows that phase from the
-    whole stack. For the paper's own recipe use ``GMMLabeler(smoothing=(0, 1.1, 1.1),
-    sharpening=0, anchor_strength=0, tol=1e-3)``.
+    whole stack, and the prior counts less where partly filled voxels widen the peaks. For the
+    paper's own recipe use ``GMMLabeler(smoothing=(0, 1.1, 1.1), sharpening=0,
+    anchor_strength=0, tol=1e-3, prior="mixture")``.
 
     Parameters
     ----------
@@ -52,6 +56,10 @@ class GMMLabeler(Labeler):
     anchor_strength : float
         How much a slice borrows from the mixture of the whole stack, in voxels of the stack
         per voxel of the slice and component; 0 fits every slice alone.
+    prior : {"tempered", "mixture"}
+        Weights of the components in the posterior: those of the mixture, equation (2), or
+        (default) these to the power (1 + noise share) / 2. The mixture takes partly filled
+        voxels for noise, and its threshold leans too far to the rarer phase.
     tol : float
         Change of the mean log-likelihood at which a fit stops.
     max_iter : int
@@ -81,8 +89,13 @@ class GMMLabeler(Labeler):
     separation_ : array of shape (n_slices,)
         Distance of the outer means in standard deviations (d'). Below 2 the two phases
         overlap too much for labels to be trusted: ``fit`` warns, and names the slices.
+    fell_back_ : array of shape (n_slices,), bool
+        Slices that do not show two phases like those of the stack (blank ones, one phase
+        only, an artefact) and borrow means and variances, moved to their own peak. ``fit``
+        warns of them.
     mixture_ : Mixture
-        Mixture of the whole stack, the anchor.
+        The anchor: the median of the slices with clear phases, or the mixture of the whole
+        stack if there are none.
 
     Raises
     ------
@@ -125,6 +138,7 @@ class GMMLabeler(Labeler):
         smoothing=1.15,
         sharpening=0.8,
         anchor_strength=0.01,
+        prior="tempered",
         tol=1e-9,
         max_iter=1000,
         reg_covar=1e-6,
@@ -137,6 +151,7 @@ class GMMLabeler(Labeler):
         self.smoothing = smoothing
         self.sharpening = sharpening
         self.anchor_strength = anchor_strength
+        self.prior = prior
         self.tol = tol
         self.max_iter = max_iter
         self.reg_covar = reg_covar
@@ -161,12 +176,13 @@ class GMMLabeler(Labeler):
         """
         X = self._check(X)
         warn_if_outside_unmarked(X, self.outside)
-        histograms = self._histograms(X)
-        pooled = pool_histograms(histograms)
-        if pooled.n_voxels == 0:
+        histograms, changes = zip(*self._read(X), strict=True)
+        if not any(h.n_voxels for h in histograms):
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
-        self.mixture_ = self._fit(pooled)
+        alone = [self._fit_alone(h) for h in histograms]
+        self.mixture_ = typical_mixture(alone) or self._fit(pool_histograms(histograms))
         self._store([self._fit_slice(h) for h in histograms])
+        warn_of_doubts(self, np.array(changes))
         return self
 
     def predict(self, X):
@@ -238,6 +254,7 @@ class GMMLabeler(Labeler):
         check_positive_int(self.n_components, name="n_components", minimum=2)
         check_choice(self.covariance_type, ("tied", "full"), name="covariance_type")
         check_choice(self.output, ("labels", "fraction"), name="output")
+        check_choice(self.prior, ("tempered", "mixture"), name="prior")
         self._sigma()
 
     def _sigma(self):
@@ -264,51 +281,42 @@ class GMMLabeler(Labeler):
         )
         return smoothed, inside[inner]
 
-    def _histograms(self, X):
-        """Histogram of every slice, read slab by slab."""
-        histograms = []
+    def _read(self, X):
+        """Of every slice: its histogram, and by how much smoothing has changed its mean."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
-            for plane, mask in zip(*self._smooth(slab, inner), strict=True):
-                histograms.append(slice_histogram(plane[mask]))
-        return histograms
+            for raw, plane, mask in zip(slab[inner], *self._smooth(slab, inner), strict=True):
+                values = plane[mask]
+                change = values.mean() - raw[mask].mean() if values.size else 0.0
+                yield slice_histogram(values), change
 
-    def _fit(self, histogram, anchor=None):
-        options = {key: getattr(self, key) for key in ("covariance_type", "tol", "max_iter")}
-        return fit_mixture(
-            histogram,
-            self.n_components,
-            reg_covar=self.reg_covar,
-            random_state=self.random_state,
-            anchor=anchor,
-            anchor_strength=self.anchor_strength,
-            **options,
-        )
+    def _fit(self, histogram, **borrowing):
+        options = {key: getattr(self, key) for key in _FIT_OPTIONS}
+        return fit_mixture(histogram, self.n_components, **options, **borrowing)
 
-    def _fit_slice(self, histogram):
-        """Mixture of one slice, or None where there is nothing to fit."""
-        if histogram.n_voxels == 0:
-            return None
-        if self.anchor_strength > 0:
-            return self._fit(histogram, self.mixture_)
+    def _fit_alone(self, histogram):
+        """Mixture of one slice by itself, or None where there is nothing to fit."""
         if np.count_nonzero(histogram.counts) < self.n_components:
             return None
         return self._fit(histogram)
 
-    def _store(self, mixtures):
+    def _fit_slice(self, histogram):
+        """(mixture of one slice or None, whether it fell back on the stack's)."""
+        alone = self._fit_alone(histogram)
+        if histogram.n_voxels == 0 or self.anchor_strength == 0:
+            return alone, False
+        return fit_anchored(histogram, alone, self.mixture_, self.anchor_strength, self._fit)
+
+    def _store(self, fits):
         """Fitted attributes, one row per slice."""
         empty = np.full(self.n_components, np.nan)
-        none = Mixture(empty, empty, empty, False, 0)
-        rows = [none if mixture is None else mixture for mixture in mixtures]
+        rows = [mixture or Mixture(empty, empty, empty, False, 0) for mixture, _ in fits]
         self.means_ = np.array([row.means for row in rows])
         self.covariances_ = np.array([row.variances for row in rows])
         self.weights_ = np.array([row.weights for row in rows])
         self.converged_ = np.array([row.converged for row in rows])
         self.n_iter_ = np.array([row.n_iter for row in rows])
         self.separation_ = np.array([row.separation for row in rows])
-        fitted = np.array([mixture is not None for mixture in mixtures])
-        if self.max_iter > 1:
-            warn_of_late(np.flatnonzero(fitted & ~self.converged_), self.max_iter)
-        warn_of_overlap(self.separation_)
+        self.fell_back_ = np.array([fell_back for _, fell_back in fits])
 
     def _apply(self, X, finish, dtype):
         """``finish(ice fraction)`` of every slab."""
@@ -328,12 +336,13 @@ class GMMLabeler(Labeler):
         fraction = np.full(levels.shape, np.nan, dtype=np.float32)
         values = levels[inside]
         histogram = slice_histogram(values)
-        mixture = self._fit_slice(histogram)
+        mixture, _ = self._fit_slice(histogram)
         if mixture is None:
             if histogram.n_voxels == 0:
                 return fraction
             mixture = self.mixture_
         content = (mixture.means - mixture.means[0]) / np.ptp(mixture.means)
-        table = (content @ mixture.posterior(histogram.levels)).astype(np.float32)
+        exponent = 1.0 if self.prior == "mixture" else (1 + noise_share(histogram, mixture)) / 2
+        table = (content @ mixture.posterior(histogram.levels, exponent)).astype(np.float32)
         fraction[inside] = table[bin_index(values, histogram.width) - histogram.first]
         return fraction

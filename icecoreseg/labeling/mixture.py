@@ -11,7 +11,7 @@ References
 .. [1] Bagherzadeh et al. (2023), IEEE TGRS 61, doi:10.1109/TGRS.2023.3334867
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,8 +46,11 @@ class Mixture:
             constant = np.log(self.weights[:, None]) - 0.5 * np.log(2 * np.pi * variances)
         return constant - 0.5 * deviation**2 / variances
 
-    def posterior(self, levels):
+    def posterior(self, levels, prior_exponent=1.0):
         """Probability of every component given the grey level, equation (2).
+
+        The weights enter to the power `prior_exponent`: 1 is the posterior of the mixture,
+        0 takes all components as equally frequent.
 
         Outside the range of the means the posterior is held at its value at the nearest
         mean if the variances differ: with free variances a very dark voxel would
@@ -55,7 +58,8 @@ class Mixture:
         """
         if np.ptp(self.variances) > 0:
             levels = np.clip(levels, self.means[0], self.means[-1])
-        return _normalise(self.log_joint(levels))[0]
+        tempered = replace(self, weights=self.weights**prior_exponent)
+        return _normalise(tempered.log_joint(levels))[0]
 
     @property
     def separation(self):
@@ -147,6 +151,7 @@ def fit_mixture(
     reg_covar=1e-6,
     anchor=None,
     anchor_strength=0.0,
+    start=None,
     random_state=None,
 ):
     """Fit a Gaussian mixture to a histogram by expectation-maximisation.
@@ -154,7 +159,7 @@ def fit_mixture(
     Parameters
     ----------
     histogram : Histogram
-        At least `n_components` filled bins, unless there is an anchor.
+        At least `n_components` filled bins, unless there is a start.
     n_components : int
         Number of components.
     covariance_type : {"tied", "full"}
@@ -167,11 +172,12 @@ def fit_mixture(
     reg_covar : float
         Added to the variances (squared grey levels).
     anchor : Mixture, optional
-        Where to start (default: k-means), and what to borrow from: a slice with too few
-        voxels of one phase takes that phase from its stack.
+        What to borrow from: a slice with too few voxels of one phase takes that phase
+        from its stack.
     anchor_strength : float
-        Weight of the anchor's means and variances, in voxels per voxel of the histogram;
-        0 uses the anchor as a start only.
+        Weight of the anchor's means and variances, in voxels per voxel of the histogram.
+    start : Mixture, optional
+        Where to start. Default: k-means.
     random_state : int, RandomState or None
         Seed of k-means for more than two components.
 
@@ -195,17 +201,14 @@ def fit_mixture(
     >>> mixture.means.round(), mixture.weights.round(2)
     (array([ 30., 110.]), array([0.4, 0.6]))
     """
-    if anchor is None and np.count_nonzero(histogram.counts) < n_components:
+    if start is None and np.count_nonzero(histogram.counts) < n_components:
         raise ValueError(
             f"A mixture of {n_components} components needs at least {n_components} different "
             f"grey levels, got {np.count_nonzero(histogram.counts)}."
         )
     tied = covariance_type == "tied"
     borrow = (tied, reg_covar, anchor, anchor_strength if anchor else 0.0)
-    if anchor is None:
-        mixture = _maximise(_start(histogram, n_components, random_state), histogram, *borrow)
-    else:
-        mixture = anchor
+    mixture = start or _maximise(_start(histogram, n_components, random_state), histogram, *borrow)
     share = histogram.counts / histogram.n_voxels
     bound = -np.inf
     for n_iter in range(1, max_iter + 1):

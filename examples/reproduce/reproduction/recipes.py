@@ -4,7 +4,7 @@ from sklearn.pipeline import make_pipeline
 
 from icecoreseg import GMMLabeler, MaskDownsampler, ThresholdLabeler, UNetSegmenter
 
-ALONE = {"anchor_strength": 0, "tol": 1e-3}
+ALONE = {"anchor_strength": 0, "tol": 1e-3, "prior": "mixture"}
 """Every slice fitted by itself, to the tolerance of scikit-learn, as in the paper."""
 
 LOW_RESOLUTION = {

@@ -1,0 +1,97 @@
+"""What slices borrow from their stack: two phases, where they show only one of their own.
+
+A slice of almost pure ice has no second peak: fitted alone, the mixture splits the ice in the
+middle of its noise. A blank slice, or one with a bright artefact, is split in other
+wrong places. All slices of a stack come from one scanner, so that the distance of the
+two phases and their noise are common; the brightness may drift.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from icecoreseg.labeling._quality import LEAST_SEPARATION, smooth_peak
+from icecoreseg.labeling.mixture import Mixture
+
+LIKE_CONTRAST = (0.6, 1.6)
+"""Distance of the phases of a slice, in that of its stack, within which it is believed."""
+
+LIKE_POSITION = 0.75
+"""How far the middle of the phases may move from slice to stack, in their distance."""
+
+PINNED = 1e6
+"""Anchor strength that leaves only the weights of a mixture free."""
+
+
+def typical_mixture(mixtures):
+    """Median of the clear mixtures of a stack, or None if no slice has two clear phases.
+
+    Parameters
+    ----------
+    mixtures : list of Mixture or None
+        Every slice fitted alone. Those whose phases lie at least half as far apart (d') as in
+        the clearest tenth count.
+
+    Returns
+    -------
+    Mixture or None
+    """
+    clear = [m for m in mixtures if m is not None and m.separation >= LEAST_SEPARATION]
+    if not clear:
+        return None
+    least = np.quantile([m.separation for m in clear], 0.9) / 2
+    clear = [m for m in clear if m.separation >= least]
+    weights, means, variances = (
+        np.median([getattr(m, name) for m in clear], axis=0)
+        for name in ("weights", "means", "variances")
+    )
+    return Mixture(weights / weights.sum(), means, variances)
+
+
+def agrees(mixture, anchor):
+    """Whether a slice, fitted alone, shows the two phases of its stack."""
+    if mixture is None or mixture.separation < LEAST_SEPARATION:
+        return False
+    contrast = np.ptp(anchor.means)
+    moved = abs(_middle(mixture) - _middle(anchor))
+    low, high = LIKE_CONTRAST
+    return low <= np.ptp(mixture.means) / contrast <= high and moved <= LIKE_POSITION * contrast
+
+
+def fit_anchored(histogram, alone, anchor, strength, fit):
+    """Mixture of a slice that borrows from its stack.
+
+    Parameters
+    ----------
+    histogram : Histogram
+        Grey levels of the slice, not empty.
+    alone : Mixture or None
+        Fitted to them alone, if that was possible.
+    anchor : Mixture
+        That of the stack.
+    strength : float
+        Of the anchor, where the slice shows the same two phases; if not, it is pinned to it.
+    fit : callable
+        ``fit_mixture`` with its options set.
+
+    Returns
+    -------
+    mixture : Mixture
+    fell_back : bool
+        Whether means and variance are the stack's, moved to the peak of the slice.
+    """
+    if agrees(alone, anchor):
+        return fit(histogram, anchor=anchor, anchor_strength=strength, start=alone), False
+    anchor = moved_anchor(anchor, histogram)
+    return fit(histogram, anchor=anchor, anchor_strength=PINNED, start=anchor), True
+
+
+def moved_anchor(anchor, histogram):
+    """The anchor, moved so that its nearest mean lies on the peak of the slice."""
+    peak = smooth_peak(histogram, np.sqrt(anchor.variances.mean()))
+    offsets = peak - anchor.means[[0, -1]]
+    return replace(anchor, means=anchor.means + offsets[np.argmin(np.abs(offsets))])
+
+
+def _middle(mixture):
+    return (mixture.means[0] + mixture.means[-1]) / 2
