@@ -11,6 +11,7 @@ from icecoreseg.labels import AIR, ICE, OUTSIDE
 __version__ = "0.1.0"
 
 _HOME = {
+    "BrightnessNormalizer": "preprocessing",
     "ChanVeseLabeler": "labeling",
     "CoreMasker": "preprocessing",
     "EnsembleSegmenter": "segmentation",
@@ -32,6 +33,7 @@ _HOME = {
     "compare_labelers": "labeling",
     "downsample_labels": "downsampling",
     "open_stack": "stacks",
+    "read_metadata": "stacks",
     "write_stack": "stacks",
 }
 

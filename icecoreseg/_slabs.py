@@ -84,7 +84,7 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
 def _map_lazily(function, stacks, dtype, tail, factor, halo):
     import dask.array as da
 
-    chunks = _slice_chunks(next(s for s in stacks if is_lazy(s)), factor)
+    chunks = slice_chunks(next(s for s in stacks if is_lazy(s)), factor)
     stacks = [
         (stack if is_lazy(stack) else da.from_array(stack, chunks=-1)).rechunk(
             (chunks, *stack.shape[1:])
@@ -143,7 +143,7 @@ def _map_overlapping(function, stacks, dtype, tail, halo):
     return _map_blocks(function, stacks, dtype, (chunks, tail), **ends)
 
 
-def _slice_chunks(stack, factor):
+def slice_chunks(stack, factor):
     """Chunks along z, each (but the last) a multiple of `factor`."""
     chunks = stack.chunks[0]
     if all(chunk % factor == 0 for chunk in chunks[:-1]):
@@ -189,5 +189,5 @@ def _bounds(stacks, multiple, at_least=1):
     if lazy is None:
         n_slices, slice_voxels = stacks[0].shape[0], int(np.prod(stacks[0].shape[1:]))
         return slab_bounds(n_slices, slice_voxels, multiple=multiple, at_least=at_least)
-    edges = np.cumsum((0, *_slice_chunks(lazy, multiple))).tolist()
+    edges = np.cumsum((0, *slice_chunks(lazy, multiple))).tolist()
     return pairwise(edges)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 
 import dask.array as da
 import numpy as np
@@ -16,6 +17,8 @@ from PIL import Image
 from icecoreseg import open_stack, write_stack
 from icecoreseg.stacks import _png
 
+ZARR = pytest.param("core.zarr", marks=pytest.mark.skipif(not find_spec("zarr"), reason="no zarr"))
+
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 7, 6), dtype=np.uint8)
 DEEP = RNG.integers(0, 2**16, (5, 7, 6), dtype=np.uint16)
@@ -27,7 +30,7 @@ def same(a, b):
     return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy", ZARR])
 @pytest.mark.parametrize("stack", [GREY, DEEP, FRACTION, FRACTION.astype(np.float64), LABELS])
 def test_round_trip(tmp_path, name, stack):
     """What is read is what was written, whether it came from memory or lazily."""
@@ -41,7 +44,8 @@ def test_round_trip(tmp_path, name, stack):
 
 def test_tiff_slice_folder(tmp_path):
     write_stack(GREY, tmp_path / "core", format="tiff")
-    assert sorted(p.suffix for p in (tmp_path / "core").iterdir()) == [".tif"] * 5
+    names = [f"slice_{n:05}.tif" for n in range(5)]
+    assert sorted(path.name for path in (tmp_path / "core").iterdir()) == [*names, "stack.json"]
     assert same(open_stack(tmp_path / "core").compute(), GREY)
 
 
@@ -117,7 +121,7 @@ def test_voxel_size_reaches_fiji(tmp_path):
 
 
 def test_large_files_are_ome_bigtiff(tmp_path, monkeypatch):
-    monkeypatch.setattr("icecoreseg.stacks._tiff._LARGEST_IMAGEJ", 100)
+    monkeypatch.setattr("icecoreseg.stacks._tiff_write._LARGEST_IMAGEJ", 100)
     write_stack(DEEP, tmp_path / "core.tif", voxel_size_um=29.1)
     with tifffile.TiffFile(tmp_path / "core.tif") as file:
         assert file.is_bigtiff
@@ -164,7 +168,7 @@ def test_refused_writes(tmp_path, stack, name, options, message):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy", ZARR])
 def test_overwrite(tmp_path, name):
     """An old stack stays unless told; a shorter new one leaves no old slices behind."""
     write_stack(GREY, tmp_path / name)
@@ -175,7 +179,7 @@ def test_overwrite(tmp_path, name):
     assert same(open_stack(tmp_path / name).compute(), 255 - GREY[:2])
 
 
-@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy", ZARR])
 @pytest.mark.parametrize("stack", [GREY, FRACTION])
 def test_a_lazy_stack_goes_back_to_its_own_source(tmp_path, name, stack):
     """Upside down: later slabs are read from what the first ones are written over."""
@@ -196,7 +200,7 @@ def test_foreign_slices_are_never_replaced(tmp_path):
         write_stack(GREY, tmp_path / "core.tif", overwrite=True)
 
 
-@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
+@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy", ZARR])
 def test_failure_in_the_middle(tmp_path, name):
     """An error leaves what was to be overwritten; no debris."""
 
@@ -215,34 +219,25 @@ def test_failure_in_the_middle(tmp_path, name):
     assert not [path for path in tmp_path.rglob(".*")]
 
 
-@pytest.mark.parametrize("name", ["core", "core.tif", "core.npy"])
-def test_killed_in_the_middle(tmp_path, name):
-    """A process that dies while it writes leaves nothing that reads as a whole file."""
+@pytest.mark.parametrize("name", ["core.tif", "core.npy"])
+def test_killed_in_the_middle_of_a_file(tmp_path, name):
+    """A process that dies while it writes leaves no file, or the old one."""
     script = f"""
     import os
     import numpy as np
     import icecoreseg.stacks._write as w
-    plain = w._write_slice
-    def half(target, pixels, *rest):
-        plain(target, pixels, *rest)
-        if pixels[0, 0] == 3:
-            target.write_bytes(target.read_bytes()[:-30])
-            os._exit(9)
     def slices(stack, **kwargs):
         for pixels in stack:
-            if pixels[0, 0] == 3 and {name!r} != "core":
+            if pixels[0, 0] == 3:
                 os._exit(9)
             yield pixels
-    w._write_slice, w._slices = half, slices
+    w._slices = slices
     X = np.repeat(np.arange(5, dtype=np.uint8), 42).reshape(5, 7, 6)
     w.write_stack(X, {str(tmp_path / name)!r})
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert run.returncode == 9
-    if name == "core":
-        assert open_stack(tmp_path / name)[:, 0, 0].compute().tolist() == [0, 1, 2]
-    else:
-        with pytest.raises(FileNotFoundError):
-            open_stack(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        open_stack(tmp_path / name)
     write_stack(GREY, tmp_path / name, overwrite=True)
     assert same(open_stack(tmp_path / name).compute(), GREY)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from icecoreseg.stacks._metadata import KEYWORD
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0
 _PALETTE = 3
@@ -102,7 +104,7 @@ def _grey_palette(path):
     return None if clear or (colours != colours[:, :1]).any() else colours[:, 0]
 
 
-def encode_png(pixels, *, pixel_size_um=None):
+def encode_png(pixels, *, pixel_size_um=None, text=""):
     """Bytes of a lossless PNG with the grey values of one slice.
 
     Parameters
@@ -111,6 +113,8 @@ def encode_png(pixels, *, pixel_size_um=None):
         uint8 or uint16.
     pixel_size_um : tuple (y, x) of float, optional
         Written as the pHYs chunk (whole pixels per metre).
+    text : str
+        Written as a tEXt chunk, if not empty; ASCII.
     """
     bits = 8 * pixels.dtype.itemsize
     n_rows, n_columns = pixels.shape
@@ -119,10 +123,18 @@ def encode_png(pixels, *, pixel_size_um=None):
     if pixel_size_um is not None:
         down, across = (round(1e6 / size) for size in pixel_size_um)
         chunks.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if text:
+        chunks.append(_chunk(b"tEXt", f"{KEYWORD}\0{text}".encode("ascii")))
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     packed = packer.compress(_row_differences(pixels)) + packer.flush()
     chunks += [_chunk(b"IDAT", packed), _chunk(b"IEND", b"")]
     return SIGNATURE + b"".join(chunks)
+
+
+def read_png_text(path):
+    """The text that `encode_png` wrote into a slice, or None."""
+    with Image.open(path) as image:
+        return image.info.get(KEYWORD)
 
 
 def _row_differences(pixels):

@@ -4,6 +4,7 @@ A source knows shape and dtype and reads slices on demand. It holds paths and nu
 only, so that it travels cheaply to the workers of a cluster.
 """
 
+import hashlib
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -25,6 +26,8 @@ class Source:
     """An array of shape (n_slices, n_rows, n_columns) on disk; children read slices."""
 
     ndim = 3
+    per_piece = 1
+    """Slices that are best read together."""
 
     def __init__(self, path, n_slices, header):
         self.path = path
@@ -35,6 +38,21 @@ class Source:
         """Yield the slices with the given numbers."""
         raise NotImplementedError
 
+    @staticmethod
+    def warn(error):
+        """Warn that slices are left outside."""
+        warnings.warn(f"Slice marked as outside: {error}", UserWarning, stacklevel=3)
+
+    def files_read(self):
+        """The files that the slices are read from."""
+        return [self.path]
+
+    def fingerprint(self):
+        """Name of the stack, and a digest of the names, sizes and times of its files."""
+        stats = [(file.name, *_size_and_time(file)) for file in self.files_read()]
+        digest = hashlib.sha256(repr(stats).encode()).hexdigest()
+        return {"name": self.path.name, "n_files": len(stats), "files": digest}
+
     def __getitem__(self, key):
         along_z, *in_plane = key if isinstance(key, tuple) else (key,)
         numbers = np.arange(self.shape[0])[along_z]
@@ -42,6 +60,14 @@ class Source:
         for row, pixels in zip(slab, self.read(np.atleast_1d(numbers).tolist()), strict=True):
             row[...] = pixels
         return slab[(slice(None) if np.ndim(numbers) else 0, *in_plane)]
+
+
+def _size_and_time(file):
+    try:
+        status = file.stat()
+    except OSError:
+        return None, None
+    return status.st_size, status.st_mtime_ns
 
 
 class SliceFiles(Source):
@@ -52,6 +78,12 @@ class SliceFiles(Source):
         self.on_error = on_error
         self.outside = outside
         super().__init__(path, len(files), _common_header(files, on_error))
+
+    def files_read(self):
+        return self.files
+
+    def fingerprint(self):
+        return {**super().fingerprint(), "on_error": self.on_error, "outside": repr(self.outside)}
 
     def read(self, numbers):
         for number in numbers:
@@ -65,7 +97,7 @@ class SliceFiles(Source):
         except (OSError, ValueError) as error:
             if self.on_error == "raise":
                 raise
-            warnings.warn(f"Slice marked as outside: {error}", UserWarning, stacklevel=2)
+            self.warn(error)
             return np.full(expected.shape, self.outside, dtype=expected.dtype)
         return pixels
 

@@ -1,4 +1,4 @@
-"""TIFF slices and multipage TIFF files: what they promise, and how they are written.
+"""TIFF slices and multipage TIFF files: what they promise, and their pixels.
 
 tifffile reads the pixels. The chain of pages is walked here, because tifffile takes a
 file that lost its end for a shorter stack, and a stack that lost its end must not pass.
@@ -10,9 +10,6 @@ import numpy as np
 import tifffile
 
 from icecoreseg.stacks._png import SliceHeader, check_pixels
-
-_LARGEST_IMAGEJ = 2**32 - 2**20
-"""Bytes: the offsets of a classic TIFF file have 32 bits."""
 
 
 def check_page(page, path):
@@ -113,54 +110,3 @@ def page_offsets(path):
 def _number(file, form, at):
     file.seek(at)
     return struct.unpack(form, file.read(struct.calcsize(form)))[0]
-
-
-def write_pages(target, slices, shape, dtype, voxel_size_um):
-    """Write slices as one multipage file: ImageJ's dialect, or OME BigTIFF above 4 GiB.
-
-    Parameters
-    ----------
-    target : path
-        The file to write.
-    slices : iterator of arrays of shape (n_rows, n_columns)
-        As many as ``shape[0]``.
-    shape, dtype : tuple, dtype
-        Of the stack.
-    voxel_size_um : tuple (z, y, x) of float, or None
-        Fiji shows it as the pixel size and the slice spacing.
-    """
-    n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    imagej = n_bytes < _LARGEST_IMAGEJ and dtype.str[1:] in ("u1", "u2", "f4")
-    dialect = {"imagej": True} if imagej else {"bigtiff": True, "ome": True}
-    sizes = (_size_imagej if imagej else _size_ome)(voxel_size_um)
-    with tifffile.TiffWriter(target, **dialect) as file:
-        file.write(iter(slices), shape=shape, dtype=dtype, photometric="minisblack", **sizes)
-
-
-def encode_tiff(target, pixels, voxel_size_um):
-    """Write one slice as a plain TIFF file."""
-    sizes = {} if voxel_size_um is None else _pixels_per_centimetre(voxel_size_um)
-    tifffile.imwrite(target, pixels, photometric="minisblack", metadata=None, **sizes)
-
-
-def _pixels_per_centimetre(voxel_size_um):
-    _, down, across = voxel_size_um
-    return {"resolution": (1e4 / across, 1e4 / down), "resolutionunit": "CENTIMETER"}
-
-
-def _size_imagej(voxel_size_um):
-    metadata = {"axes": "ZYX"}
-    if voxel_size_um is None:
-        return {"metadata": metadata}
-    spacing, down, across = voxel_size_um
-    metadata |= {"spacing": spacing, "unit": "um"}
-    return {"metadata": metadata, "resolution": (1 / across, 1 / down), "resolutionunit": "NONE"}
-
-
-def _size_ome(voxel_size_um):
-    metadata = {"axes": "ZYX"}
-    if voxel_size_um is None:
-        return {"metadata": metadata}
-    for axis, size in zip("ZYX", voxel_size_um, strict=True):
-        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
-    return {"metadata": metadata} | _pixels_per_centimetre(voxel_size_um)

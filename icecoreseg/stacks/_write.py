@@ -1,8 +1,6 @@
 """Write a stack slab by slab, so that a reader never sees half a file."""
 
-import os
-import tempfile
-from contextlib import contextmanager
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,53 +8,104 @@ import numpy as np
 from icecoreseg._progress import track
 from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import check_choice, check_stack, check_voxel_size, is_lazy
-from icecoreseg.stacks._names import TIFF_SUFFIXES, slices_in_folder
-from icecoreseg.stacks._png import encode_png
-from icecoreseg.stacks._tiff import encode_tiff, write_pages
+from icecoreseg.stacks._files import replacing, write_whole
+from icecoreseg.stacks._fingerprint import describe, input_of, versions
+from icecoreseg.stacks._metadata import as_text, check_metadata
+from icecoreseg.stacks._names import TIFF_SUFFIXES
+from icecoreseg.stacks._pieces import write_pieces
+from icecoreseg.stacks._read_metadata import sidecar_of
+from icecoreseg.stacks._scale import encode_fractions, scale_of
+from icecoreseg.stacks._slice_folder import SliceFolder
+from icecoreseg.stacks._tiff_write import write_pages
+from icecoreseg.stacks._zarr import ZarrFolder, import_zarr, slices_per_chunk
 
 _TYPES = ("u1", "u2", "f4", "f8")
+_NAMED = {".npy": "npy", ".zarr": "zarr", **dict.fromkeys(TIFF_SUFFIXES, "tiff file")}
 
 
-def write_stack(stack, path, *, format=None, overwrite=False, voxel_size_um=None, verbose=False):
-    """Write a stack to a folder of slices, a multipage TIFF or a ``.npy`` file.
+def write_stack(
+    stack,
+    path,
+    *,
+    format=None,
+    overwrite=False,
+    resume=False,
+    voxel_size_um=None,
+    metadata=None,
+    as_type=None,
+    provenance=None,
+    verbose=False,
+):
+    """Write a stack to a folder of slices, a zarr store, a multipage TIFF or a ``.npy`` file.
 
     Nothing is lost on the way: the values that `open_stack` reads back are the same, and
-    so is the dtype (but bool becomes uint8).
+    so is the dtype (but bool becomes uint8), unless `as_type` asks for less.
 
     Parameters
     ----------
     stack : array of shape (n_slices, n_rows, n_columns)
         uint8 (grey, labels), uint16, float32 (ice fractions), float64 or bool; numpy or
-        dask. A lazy stack is computed slab by slab, never as a whole.
+        dask. A lazy stack is computed slab by slab, never as a whole, by dask's scheduler:
+        threads, or the workers of a cluster, which then must see the folder.
     path : str or path
-        ``*.npy`` and ``*.tif``/``*.tiff`` are files; anything else is a folder, whose
-        slices are named ``slice_00000.png`` and so on.
-    format : {"png", "tiff", "npy"}, optional
+        ``*.npy`` and ``*.tif``/``*.tiff`` are files, ``*.zarr`` is a zarr store (extra
+        ``scale``); anything else is a folder, whose slices are named ``slice_00000.png``
+        and so on.
+    format : {"png", "tiff", "npy", "zarr"}, optional
         Checked against the name of a file; for folders it chooses the slices' format.
         Default there: PNG for integers, TIFF for floats (PNG cannot hold floats).
     overwrite : bool
-        Whether an existing file, or slices that this function wrote before, may be replaced.
+        Whether an existing file, store, or slices that this function wrote before, may be
+        replaced.
+    resume : bool
+        Whether to continue a run that was interrupted: files that are missing, unfinished
+        or differ from their checksum are written, the others are left. If nothing is there,
+        the run begins. Folders and zarr stores only.
     voxel_size_um : float or tuple (z, y, x), optional
-        Voxel size in micrometres. TIFF and PNG carry it, and Fiji opens them with it; a
-        ``.npy`` file and the z spacing of a slice folder have no place for it.
+        Voxel size in micrometres. Fiji opens TIFF and PNG with it.
+    metadata : dict, optional
+        What else is known (core, bag, depth...): texts, numbers, lists and dicts, which
+        `read_metadata` gives back. It stands, with the voxel size, in the manifest of a
+        folder and in each slice (PNG text, TIFF description), in the attributes of a zarr
+        array, in the description of a TIFF file, and beside a ``.npy`` file in ``*.npy.json``.
+    as_type : {"uint8", "uint16"}, optional
+        Store fractions as integers: f becomes the integer nearest to 254 f or 65534 f, and
+        NaN becomes 255 or 65535. The scale is recorded; ``open_stack(as_type="float32")``
+        gives fractions back, wrong by 0.002 or 0.0000077 at most. Not for ``.npy``.
+    provenance : dict, optional
+        What the stack was made by, for the manifest: values as in `metadata`, and
+        estimators, which are recorded by class, parameters and a digest of what they learnt.
     verbose : bool or int
-        Whether to show a progress bar.
+        Whether to show a progress bar, with slices per second and time left.
 
     Raises
     ------
     FileExistsError
-        If something is there already and `overwrite` is false.
+        If something is there already, and neither `overwrite` nor `resume` is true.
+    OSError
+        If a file cannot be written (a full disk), naming it. What was written before stays.
     ValueError
         For other shapes and dtypes, for floats in PNG, for a format that contradicts the
-        path, and for a folder with slices that have other names.
+        path, for a folder with slices that have other names, and if another run is to be
+        resumed than the one that began (the message names the entries that differ).
 
     Notes
     -----
     Every file is written under a hidden temporary name in its final folder and then
-    renamed. A run that is killed leaves complete slices in a new folder, and no TIFF or
-    ``.npy`` file at all (or the old one). What is overwritten stays until all is written:
-    the disk must hold both, and a lazy stack may go back to where it comes from (read it
-    with `open_stack` again afterwards: the old array would show the new values).
+    renamed. Folders and stores hold a manifest, ``stack.json``: shape and dtype, what the
+    stack was computed from (names, sizes and times of the files read, parameters of the
+    estimators, a digest of dask's graph), versions, and a SHA-256 of each file. A run that
+    is killed leaves complete slices in a new folder, which `open_stack` refuses until the
+    run is resumed, and no TIFF or ``.npy`` file at all (or the old one).
+
+    What is overwritten stays until all is written: the disk must hold both, and a lazy
+    stack may go back to where it comes from (read it with `open_stack` again afterwards:
+    the old array would show the new values).
+
+    The digest of the graph tells another selection of slices or another function from the
+    one before. A graph with random parts gives another digest in every process and can
+    only be resumed with a `provenance`: then the caller vouches for it, and the graph
+    does not count.
 
     Multipage files up to 4 GiB are in ImageJ's TIFF dialect, larger ones and float64 are
     OME BigTIFF.
@@ -68,8 +117,11 @@ def write_stack(stack, path, *, format=None, overwrite=False, voxel_size_um=None
     >>> fraction = np.array([[[0.25, np.nan]]], dtype=np.float32)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_stack(fraction, f"{folder}/fraction.tif", voxel_size_um=58.24)
+    ...     write_stack(fraction, f"{folder}/small", as_type="uint8")
     ...     open_stack(f"{folder}/fraction.tif").compute()
+    ...     open_stack(f"{folder}/small").compute().tolist()
     array([[[0.25,  nan]]], dtype=float32)
+    [[[64, 255]]]
     """
     stack = check_stack(stack, name="stack", kinds="ufb")
     if stack.dtype == bool:
@@ -78,30 +130,99 @@ def write_stack(stack, path, *, format=None, overwrite=False, voxel_size_um=None
         raise ValueError(
             f"stack has dtype {stack.dtype}; expected uint8, uint16, float32, float64 or bool."
         )
+    said = {
+        "voxel_size_um": None if voxel_size_um is None else check_voxel_size(voxel_size_um),
+        "scale": None if as_type is None else scale_of(as_type),
+        "metadata": check_metadata(metadata),
+    }
     path = Path(path)
-    writer, format = _choose(path, format, stack.dtype)
-    voxel_size_um = None if voxel_size_um is None else check_voxel_size(voxel_size_um)
-    slices = _slices(stack, description=f"write {path.name}", verbose=verbose)
-    writer(path, slices, stack, format, overwrite, voxel_size_um)
+    dtype = stack.dtype if as_type is None else np.dtype(as_type)
+    format = _choose(path, format, dtype)
+    _check_options(format, overwrite, resume, as_type)
+    given = stack
+    if as_type is not None:
+        stack = encode_fractions(stack, as_type)
+    if format in ("npy", "tiff file"):
+        _write_file(path, stack, format, overwrite, said, verbose)
+        return
+    target = _target(path, stack, format, said)
+    run = _run(given, target, format, said, provenance)
+    write_pieces(target, stack, run, overwrite=overwrite, resume=resume, verbose=verbose)
 
 
 def _choose(path, format, dtype):
-    """The writer for a path, and the format of its slices."""
-    named = {".npy": "npy", **dict.fromkeys(TIFF_SUFFIXES, "tiff")}.get(path.suffix.lower())
+    """The format: "png" and "tiff" are folders of slices, "tiff file", "npy" and "zarr"."""
+    named = _NAMED.get(path.suffix.lower())
     if format is not None:
-        check_choice(format, ("png", "tiff", "npy"), name="format")
-    if format is not None and (named or ("png" if format == "png" else "tiff")) != format:
-        raise ValueError(f"format={format!r} contradicts the path {path}.")
+        check_choice(format, ("png", "tiff", "npy", "zarr"), name="format")
+        if (named or ("png" if format == "png" else "tiff")).split()[0] != format:
+            raise ValueError(f"format={format!r} contradicts the path {path}.")
     if path.suffix.lower() == ".png":
         raise ValueError(f"{path} names one PNG file; name a folder to write PNG slices.")
     if named is not None:
-        return {"npy": _write_npy, "tiff": _write_multipage}[named], named
+        return named
     format = format or ("tiff" if dtype.kind == "f" else "png")
     if format == "png" and dtype.kind == "f":
         raise ValueError(
             f"PNG cannot hold {dtype}; use format='tiff', or write labels or uint8 values."
         )
-    return _write_folder, format
+    return format
+
+
+def _check_options(format, overwrite, resume, as_type):
+    if resume and overwrite:
+        raise ValueError("resume=True continues a run and overwrite=True replaces it; choose one.")
+    if resume and format in ("npy", "tiff file"):
+        raise ValueError("resume=True needs a folder of slices or a .zarr store, not one file.")
+    if as_type is not None and format == "npy":
+        raise ValueError(f"as_type={as_type!r} needs a format that holds the scale, not .npy.")
+
+
+def _target(path, stack, format, said):
+    """Where the pieces go."""
+    if format == "zarr":
+        import_zarr()
+        per_piece = min(slices_per_chunk(stack.shape[1] * stack.shape[2]), stack.shape[0])
+        attributes = {key: value for key, value in said.items() if value}
+        return ZarrFolder(path, stack.shape, stack.dtype, per_piece, attributes)
+    size = said["voxel_size_um"]
+    text = as_text(**said)
+    return SliceFolder(path, format, stack.shape[0], size and size[1:], text)
+
+
+def _run(stack, target, format, said, provenance):
+    """What identifies the run, as plain JSON values."""
+    run = {
+        "shape": stack.shape,
+        "dtype": stack.dtype.name,
+        "format": format,
+        "slices_per_file": target.per_piece,
+        **said,
+        "input": input_of(stack, with_graph=provenance is None),
+        "provenance": describe(provenance),
+        "versions": versions(),
+    }
+    return json.loads(json.dumps(run))
+
+
+def _write_file(path, stack, format, overwrite, said, verbose):
+    """Write one file, in the order of the slices."""
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder; expected the name of a file.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    slices = _slices(stack, description=f"write {path.name}", verbose=verbose)
+    text = as_text(**said)
+    with replacing(path) as temporary:
+        if format == "npy":
+            _write_npy(temporary, slices, stack)
+        else:
+            write_pages(temporary, slices, stack.shape, stack.dtype, said["voxel_size_um"], text)
+    if format == "npy":
+        sidecar_of(path).unlink(missing_ok=True)
+        if text:
+            write_whole(sidecar_of(path), text.encode())
 
 
 def _slices(stack, *, description, verbose):
@@ -112,91 +233,9 @@ def _slices(stack, *, description, verbose):
     )
 
 
-@contextmanager
-def replacing(path):
-    """Give a temporary path in the same folder, renamed to `path` if all went well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _replacing_slices(folder):
-    """Give the folder, or one within it whose slices replace the old ones if all went well.
-
-    A lazy stack may still have to be read from the old slices, until the last is written.
-    """
-    if not slices_in_folder(folder):
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder) as name:
-        yield Path(name)
-        for file in slices_in_folder(name):
-            os.replace(file, folder / file.name)
-
-
-def _refuse_existing(path, overwrite):
-    if path.is_dir():
-        raise FileExistsError(f"{path} is a folder; expected the name of a file.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
-
-
-def _write_folder(folder, slices, stack, format, overwrite, voxel_size_um):
-    suffix = {"png": ".png", "tiff": ".tif"}[format]
-    digits = max(5, len(str(stack.shape[0] - 1)))
-    files = [folder / f"slice_{number:0{digits}}{suffix}" for number in range(stack.shape[0])]
-    surplus = _surplus(folder, files, overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _replacing_slices(folder) as place:
-        for file, pixels in zip(files, slices, strict=True):
-            with replacing(place / file.name) as temporary:
-                _write_slice(temporary, pixels, format, voxel_size_um)
-    for file in surplus:
-        file.unlink()
-
-
-def _write_slice(target, pixels, format, voxel_size_um):
-    if format == "tiff":
-        encode_tiff(target, pixels, voxel_size_um)
-        return
-    pixel_size_um = None if voxel_size_um is None else voxel_size_um[1:]
-    target.write_bytes(encode_png(pixels, pixel_size_um=pixel_size_um))
-
-
-def _surplus(folder, files, overwrite):
-    """Slices of an earlier, longer stack; refuses to touch anything else."""
-    there = slices_in_folder(folder) if folder.is_dir() else []
-    if there and not overwrite:
-        raise FileExistsError(
-            f"{folder} holds {len(there)} slices; pass overwrite=True to replace them."
-        )
-    template = files[0].name
-    for file in there:
-        number = file.name.removeprefix("slice_").removesuffix(files[0].suffix)
-        if len(file.name) != len(template) or not number.isdecimal():
-            raise ValueError(
-                f"{folder} holds {file.name}, which is not named like {template}; "
-                "choose another folder."
-            )
-    return [file for file in there if file not in set(files)]
-
-
-def _write_multipage(path, slices, stack, format, overwrite, voxel_size_um):
-    _refuse_existing(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        write_pages(temporary, slices, stack.shape, stack.dtype, voxel_size_um)
-
-
-def _write_npy(path, slices, stack, format, overwrite, voxel_size_um):
-    _refuse_existing(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write_npy(target, slices, stack):
     header = {"descr": stack.dtype.str, "fortran_order": False, "shape": stack.shape}
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with target.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for pixels in slices:  # written, not mapped: a full disk is an error, not a bus error
             file.write(np.ascontiguousarray(pixels).tobytes())

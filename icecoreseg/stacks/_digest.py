@@ -1,0 +1,114 @@
+"""Digests of values that are the same in every process: what pickle does not promise.
+
+Arrays count with their bytes, estimators with their parameters and what they learnt,
+networks with their weights, functions with their code and what they hold.
+"""
+
+import hashlib
+import pickle
+from functools import partial
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+_TIMED = ("history_",)
+"""Learnt attributes that hold seconds: not what a result depends on."""
+
+
+def fitted_state(estimator):
+    """What an estimator learnt: its attributes that end in an underscore, but no times."""
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_") and name not in _TIMED
+    }
+
+
+class Digester:
+    """Digests of values; remembers the heavy ones, and what it met on the way.
+
+    Attributes
+    ----------
+    references : dict
+        Digests of the tasks that a task may refer to, by key.
+    met : list
+        Estimators and sources (things with a ``fingerprint``) that were inside the values.
+
+    Examples
+    --------
+    >>> one, other = Digester(), Digester()
+    >>> one({"a": np.zeros(3), "b": {1, 2}}) == other({"b": {2, 1}, "a": np.zeros(3)})
+    True
+    >>> one(np.zeros(3)) == one(np.zeros(3, dtype=np.float32))
+    False
+    """
+
+    def __init__(self):
+        self.references = {}
+        self.met = []
+        self._known = {}  # id -> (digest, value); the value is kept, so that its id stays its own
+
+    def __call__(self, value):
+        """SHA-256 of a value, as hexadecimal text."""
+        if id(value) not in self._known:
+            self._known[id(value)] = ("circle", value)
+            plain = repr(self._plain(value)).encode()
+            self._known[id(value)] = (hashlib.sha256(plain).hexdigest(), value)
+        return self._known[id(value)][0]
+
+    def _plain(self, value):
+        """Nested tuples of texts that tell a value from every other."""
+        if value is None or isinstance(value, str | bytes | bool | int | float | complex | slice):
+            return type(value).__name__, repr(value)
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            data = np.ascontiguousarray(value)
+            return "array", value.dtype.str, value.shape, hashlib.sha256(data).hexdigest()
+        if isinstance(value, np.generic | np.dtype):
+            return type(value).__name__, repr(value)
+        if isinstance(value, list | tuple):
+            return (type(value).__name__, *map(self, value))
+        if isinstance(value, set | frozenset):
+            return ("set", *sorted(map(self, value)))
+        if isinstance(value, dict):
+            return ("dict", *sorted((self(key), self(inner)) for key, inner in value.items()))
+        return self._object(value)
+
+    def _object(self, value):
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        if hasattr(value, "fingerprint"):
+            self.met.append(value)
+            return name, self(value.fingerprint())
+        if isinstance(value, BaseEstimator):
+            self.met.append(value)
+            return name, self(value.get_params(deep=False)), self(fitted_state(value))
+        if callable(getattr(value, "state_dict", None)):  # a network of torch
+            weights = {key: np.asarray(item) for key, item in value.state_dict().items()}
+            return name, repr(value), self(weights)
+        if name.startswith("dask.") and hasattr(value, "dependencies"):
+            return self._task(name, value)
+        return self._function(name, value)
+
+    def _task(self, name, task):
+        """A task of dask, whose own key is left out: keys may be random."""
+        parts = [getattr(task, part, None) for part in ("func", "args", "kwargs", "value")]
+        refers = getattr(task, "target", None)
+        return (name, self.references.get(refers), *map(self, parts))
+
+    def _function(self, name, value):
+        if type(value).__module__.startswith("dask.") and hasattr(value, "key"):
+            return name, self.references.get(value.key)  # a reference to another task
+        if isinstance(value, partial):
+            return name, self(value.func), self(value.args), self(value.keywords)
+        if isinstance(value, MethodType):
+            return name, value.__name__, self(value.__self__)
+        if isinstance(value, FunctionType):
+            held = [cell.cell_contents for cell in value.__closure__ or ()]
+            return name, value.__qualname__, *map(self, (value.__code__, held, value.__defaults__))
+        if isinstance(value, CodeType):
+            return name, value.co_code, self(value.co_consts), value.co_names
+        if isinstance(value, type | BuiltinFunctionType):
+            return name, getattr(value, "__module__", ""), value.__qualname__
+        if hasattr(value, "__dict__"):
+            return name, self(vars(value))
+        return name, self(pickle.dumps(value))

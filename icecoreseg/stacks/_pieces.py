@@ -1,0 +1,125 @@
+"""Stacks of many files: written piece by piece, so that a run can be continued.
+
+A *piece* is a file that holds one or a few slices: a PNG or TIFF slice of a folder, a chunk
+of a zarr array. A target (`SliceFolder`, `ZarrFolder`) says which pieces there are and
+writes them; this file sees to it that all are written, once, and by one run.
+"""
+
+import uuid
+
+import dask
+import numpy as np
+
+from icecoreseg._progress import progress
+from icecoreseg._slabs import slab_bounds, slice_chunks
+from icecoreseg._validation import is_lazy
+from icecoreseg.stacks._compute import run_tasks
+from icecoreseg.stacks._files import remove_debris
+from icecoreseg.stacks._manifest import NAME, Manifest, check_same_run, read_manifest
+
+
+def write_pieces(target, stack, run, *, overwrite, resume, verbose):
+    """Write a stack to a target, from the beginning or from where an earlier run stopped.
+
+    Parameters
+    ----------
+    target : SliceFolder or ZarrFolder
+    stack : array of shape (n_slices, n_rows, n_columns)
+    run : dict
+        What identifies the run; see `Manifest`.
+    overwrite, resume, verbose : bool
+        See `write_stack`.
+    """
+    if resume:
+        _write_missing(target, stack, _manifest_to_continue(target, run), verbose)
+    elif target.is_free(overwrite):
+        _write_missing(target, stack, Manifest(target.folder, run), verbose)
+    else:
+        remove_debris(target.folder)
+        with target.replacement() as other:
+            _write_missing(other, stack, Manifest(other.folder, run), verbose)
+
+
+def _manifest_to_continue(target, run):
+    """The manifest of the earlier run, without the pieces that cannot be trusted."""
+    manifest = read_manifest(target.folder)
+    if manifest is None:
+        if not target.is_free(overwrite=False):
+            raise FileExistsError(f"{target.folder} holds a stack without {NAME}.")
+        return Manifest(target.folder, run)
+    check_same_run(manifest.run, run, target.folder)
+    manifest.keep_intact()
+    return manifest
+
+
+def _write_missing(target, stack, manifest, verbose):
+    """Write the pieces that the manifest does not know."""
+    target.folder.mkdir(parents=True, exist_ok=True)
+    remove_debris(target.folder)
+    lengths = {target.name(piece): target.length(piece) for piece in range(target.n_pieces)}
+    missing = {n for n, name in enumerate(lengths) if name not in manifest.checksums}
+    if manifest.complete and not missing:
+        return
+    manifest.start()
+    target.prepare()
+    bar = progress(
+        total=target.n_slices,
+        initial=target.n_slices - sum(map(target.length, missing)),
+        description=f"write {target.folder.name}",
+        unit="slice",
+        verbose=verbose,
+    )
+
+    def done(written):
+        manifest.note(written)
+        bar.update(sum(map(lengths.get, written)))
+
+    with bar:
+        # Slabs in memory are threads' work: sending them to processes would copy them.
+        run_tasks(_tasks(target, stack, missing), done, scheduler=_scheduler(stack))
+    remove_debris(target.folder)
+    manifest.finish()
+
+
+def _scheduler(stack):
+    return None if is_lazy(stack) else "threads"
+
+
+def _tasks(target, stack, missing):
+    """One task per slab that holds missing pieces.
+
+    Where nothing else tells two tasks, dask begins with the one whose key comes last in the
+    alphabet: counting downwards makes it go down the core, and meet neighbours in turn.
+    """
+    tasks, name = [], f"write-{uuid.uuid4().hex}"
+    for start, stop, slab in _slabs(stack, target.per_piece):
+        first, last = start // target.per_piece, -(-stop // target.per_piece)
+        wanted = [piece for piece in range(first, last) if piece in missing]
+        if wanted:
+            write = dask.delayed(_write_slab, traverse=False)
+            key = f"{name}-{target.n_pieces - first:09}"
+            tasks.append(write(target, slab, first, wanted, dask_key_name=key))
+    return tasks
+
+
+def _slabs(stack, multiple):
+    """(start, stop, slab): views of an array in memory, or the chunks of a lazy one."""
+    if not is_lazy(stack):
+        voxels = stack.shape[1] * stack.shape[2]
+        for start, stop in slab_bounds(stack.shape[0], voxels, multiple=multiple):
+            yield start, stop, dask.delayed(stack[start:stop], pure=False, traverse=False)
+        return
+    stack = stack.rechunk((slice_chunks(stack, multiple), -1, -1))
+    edges = np.cumsum((0, *stack.chunks[0])).tolist()
+    slabs = stack.to_delayed().ravel()
+    yield from zip(edges[:-1], edges[1:], slabs, strict=True)
+
+
+def _write_slab(target, slab, first, wanted):
+    """Write some pieces of a slab whose first piece has number `first`; their checksums."""
+    written = {}
+    for piece in wanted:
+        at = (piece - first) * target.per_piece
+        pixels = slab[at : at + target.per_piece]
+        written[target.name(piece)] = target.write(piece, np.asarray(pixels))
+    return written
