@@ -1,6 +1,7 @@
 """Every chore of the project, each in an environment of its own: ``nox -l`` lists them."""
 
 import glob
+import shutil
 import tempfile
 
 import nox
@@ -83,9 +84,16 @@ def lint(session):
 
 @nox.session
 def docs(session):
-    """Build the documentation; warnings are errors."""
+    """Build the documentation with its gallery; warnings and broken links are errors.
+
+    The prompts on the pages are run by the session ``tests``.
+    """
     install(session, "docs")
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    for stale in ("docs/_build", "docs/api", "docs/auto_examples"):
+        shutil.rmtree(stale, ignore_errors=True)
+    build = ("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run(*build, env=ONE_THREAD)
+    session.run("python", "docs/check_links.py", "docs/_build/html")
 
 
 @nox.session

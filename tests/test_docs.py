@@ -5,7 +5,7 @@ import inspect
 import re
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -108,3 +108,16 @@ def test_every_doi_of_a_docstring_is_in_the_bibliography():
     found = re.findall(r"\bdoi[: ]\s*(10\.\d{4,}/(?:[\w./:-]|\([\w-]+\))+)", text)
     assert len(set(found)) > 40
     assert sorted({doi.rstrip(".:") for doi in found} - known) == []
+
+
+def test_broken_links_are_found(tmp_path):
+    spec = spec_from_file_location("check_links", DOCS / "check_links.py")
+    check_links = module_from_spec(spec)
+    spec.loader.exec_module(check_links)
+    (tmp_path / "a.html").write_text(
+        '<h1 id="here"></h1><a href="b.html#there">b</a><a href="#here">'
+    )
+    (tmp_path / "b.html").write_text('<a href="a.html#here">a</a><img src="gone.png">')
+    links = [link for _, link in check_links.broken_links(tmp_path)]
+    assert links == ["b.html#there", "gone.png"]
+    assert check_links.main(tmp_path) == 1
