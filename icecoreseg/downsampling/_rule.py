@@ -1,0 +1,150 @@
+"""Which blocks are ice: a threshold, a rule for ties, and how to choose them to keep the ice.
+
+A fixed threshold favours one phase: what grains lose at their rims, pores gain. Here
+as many blocks become ice as the fine labels hold ice, those of largest ice fraction
+first; the fraction of the last one is the threshold. Many blocks of labels share that
+fraction: what surrounds them decides which of them come first.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from icecoreseg._slabs import iterate_slabs
+from icecoreseg.downsampling._blocks import (
+    NEAR,
+    block_counts,
+    decide,
+    fractions,
+    surrounding_fraction,
+)
+from icecoreseg.labels import ICE
+
+TIES = ("surroundings", "ice", "air")
+
+N_BINS = 4096
+"""Bins of ice fractions, at least."""
+
+NEIGHBOURS = (1.0, 1.0)
+"""Weights of the voxels of a block and of those that touch it."""
+
+SURROUNDINGS = (1.0, 0.61, 0.14)
+"""Weights that fall off like a Gaussian: few blocks have the same weighted fraction."""
+
+
+class Rule(NamedTuple):
+    """How the ice fraction of a block becomes a label.
+
+    Parameters
+    ----------
+    threshold : float
+        Ice fraction that a block must exceed to be ice.
+    ties : {"surroundings", "ice", "air"}
+        What a block of just that fraction is.
+    tie_threshold : float
+        Ice fraction of the surroundings from which on they make it ice.
+    weights : tuple of float
+        See `surrounding_fraction`.
+    """
+
+    threshold: float
+    ties: str = "surroundings"
+    tie_threshold: float = 0.5
+    weights: tuple = NEIGHBOURS
+
+    def label(self, slab, factor):
+        """Labels of one coarse slice from its fine ones."""
+        labels, tied = decide(slab, factor, self.threshold)
+        if self.ties == "surroundings" and len(tied[0]):
+            fraction = surrounding_fraction(slab, factor, tied, self.weights)
+            labels[tied] = fraction >= self.tie_threshold - NEAR  # AIR is 0, ICE is 1
+        elif self.ties == "ice":
+            labels[tied] = ICE
+        return labels
+
+
+def keep_porosity(labels, factor, ties):
+    """The rule that keeps the ice fraction of a stack.
+
+    Parameters
+    ----------
+    labels : array of shape (n_slices, n_rows, n_columns)
+        Checked labels or ice fractions, numpy or dask (read twice).
+    factor : (int, int, int)
+        Voxels per block.
+    ties : {"surroundings", "ice", "air"}
+        With "surroundings" the blocks at the threshold are ranked by their surroundings;
+        else they all have one label, whichever comes closest.
+
+    Returns
+    -------
+    Rule
+
+    Raises
+    ------
+    ValueError
+        If nothing is inside.
+
+    Examples
+    --------
+    Six of 32 voxels are ice, so that the one block of four with most ice becomes ice.
+
+    >>> import numpy as np
+    >>> labels = np.zeros((2, 2, 8), dtype=np.uint8)
+    >>> labels[0, 0, :3] = labels[0, 1, 0] = labels[0, 0, 4] = labels[0, 0, 6] = 1
+    >>> keep_porosity(labels, (2, 2, 2), "air").threshold < 3 / 8
+    True
+    """
+    pieces = _Pieces(labels, factor)
+    counts, n_ice = _count_fractions(pieces, factor)
+    at_least = np.append(counts[::-1].cumsum()[::-1], 0)
+    last = int(np.flatnonzero(at_least >= n_ice)[-1])
+    n_bins = len(counts) - 1
+    if ties == "surroundings":
+        threshold = last / n_bins
+        missing = n_ice - at_least[last + 1]
+        return Rule(threshold, ties, _rank_ties(pieces, factor, threshold, missing), SURROUNDINGS)
+    closer = last + np.argmin(np.abs(at_least[last : last + 2] - n_ice))
+    return Rule(float(closer - 0.5) / n_bins, ties)
+
+
+class _Pieces:
+    """The fine slices of every coarse slice, read slab by slab as often as one likes."""
+
+    def __init__(self, labels, factor):
+        self.labels, self.n_slices = labels, factor[0]
+
+    def __iter__(self):
+        for _, slab in iterate_slabs(self.labels, multiple=self.n_slices):
+            yield from np.split(slab, len(slab) // self.n_slices)
+
+
+def _count_fractions(pieces, factor):
+    """Histogram of the blocks' ice fractions, and how many of them should be ice."""
+    size = int(np.prod(factor))
+    n_bins = size * -(-N_BINS // size)  # the fractions of labels are centres of bins
+    counts = np.zeros(n_bins + 1, dtype=np.int64)
+    ice_sum = n_inside = 0.0
+    for piece in pieces:
+        for _, ice, inside in block_counts(piece, factor):
+            ice_sum += ice.sum(dtype=float)
+            n_inside += inside.sum(dtype=float)
+        counts += _histogram(fractions(piece, factor), n_bins)
+    if not n_inside:
+        raise ValueError("labels have no voxel inside: there is no porosity to keep.")
+    return counts, counts.sum() * ice_sum / n_inside
+
+
+def _histogram(fraction, n_bins):
+    fraction = fraction[~np.isnan(fraction)]
+    return np.bincount(np.rint(fraction * n_bins).astype(np.intp), minlength=n_bins + 1)
+
+
+def _rank_ties(pieces, factor, threshold, n_wanted):
+    """Ice fraction of surroundings that the wanted number of tied blocks reach."""
+    counts = np.zeros(N_BINS + 1, dtype=np.int64)
+    for piece in pieces:
+        tied = decide(piece, factor, threshold)[1]
+        counts += _histogram(surrounding_fraction(piece, factor, tied, SURROUNDINGS), N_BINS)
+    at_least = np.append(counts[::-1].cumsum()[::-1], 0)
+    return (int(np.argmin(np.abs(at_least - n_wanted))) - 0.5) / N_BINS
