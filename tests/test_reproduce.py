@@ -1,6 +1,7 @@
 """The engine of the reproduction: steps are done once, and a killed run goes on."""
 
 import json
+import runpy
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ sys.path.insert(0, str(SCRIPTS))
 import run  # noqa: E402
 from reproduction import published, tables  # noqa: E402
 from reproduction.engine import MANIFEST, Run, Step  # noqa: E402
+from reproduction.figures import FIGURES  # noqa: E402
 from reproduction.measure import bubble_row, slice_table  # noqa: E402
 from reproduction.schedule import FULL, QUICK, TINY  # noqa: E402
 from reproduction.steps import make_steps  # noqa: E402
@@ -182,16 +184,31 @@ def test_bubbles_of_a_perfect_prediction():
 
 
 @pytest.mark.filterwarnings("ignore:The two phases are less than 2 standard deviations")
-def test_published_data_runs_through_the_same_steps(tmp_path):
+def test_published_data_runs_through_the_same_steps(tmp_path, monkeypatch, capsys):
     """Generated cores in the layout of the data set; no truth, but weighed masses."""
     data, output = tmp_path / "data", tmp_path / "run"
     kinds = ("snow", "firn", "ice")
     write_tgrs2023(
         [make_ice_core(kind, n_slices=10, n_columns=48, random_state=0) for kind in kinds], data
     )
-    run.main(["--tiny", "--output", str(output), "--data", str(data)])
+    options = ["--tiny", "--output", str(output), "--data", str(data), "--until", "figures"]
+    run.main(options)
     table = pd.read_csv(output / "tables" / "table_2.csv")
     assert set(table["recipe"]) == {"published", "paper", "ours"}
     assert set(table["reference"]) == {"labels"}
     assert table.loc[table["recipe"] == "ours", "mass_error_labels"].abs().max() < 25
-    assert (output / "figures" / "figure_11.png").stat().st_size > 10_000
+    monkeypatch.chdir(tmp_path)
+    _run_scripts(output, monkeypatch)
+    assert "KohnenQK_D38_KF540" in capsys.readouterr().out
+    drawn = {path.stem: path.stat().st_size for path in tmp_path.glob("figure_*.png")}
+    assert set(drawn) == set(FIGURES)
+    assert min(drawn.values()) > 10_000
+
+
+def _run_scripts(output, monkeypatch):
+    """Every script that shows a table or a figure."""
+    scripts = [path for path in sorted(SCRIPTS.glob("*.py")) if path.name != "run.py"]
+    assert len(scripts) > 10
+    for script in scripts:
+        monkeypatch.setattr(sys, "argv", [script.name, str(output)])
+        runpy.run_path(str(script))

@@ -9,6 +9,7 @@ from icecoreseg import CoreMasker, UNetSegmenter, open_stack, write_stack
 from icecoreseg.datasets import load_tgrs2023, make_ice_core, measure_shift
 from icecoreseg.microstructure import ice_mass
 from icecoreseg.model_selection import DepthSplit
+from reproduction.schedule import KINDS
 
 SPLIT = DepthSplit(0.2, validation_size=0.1)
 """Lower 20 % to test as in the paper; the tenth above it chooses the epoch."""
@@ -90,13 +91,18 @@ class Results:
     ----------
     root : path
         Folder of a run.
-    cores : list of str
-        Names of the three cores: snow, firn, bubbly ice.
     seed : int
+
+    Attributes
+    ----------
+    cores : list of str
+        Names of the three cores: ``snow_0``..., or ``snow``... of the published data set.
     """
 
-    def __init__(self, root, cores=("snow_0", "firn_0", "ice_0"), seed=0):
-        self.root, self.cores, self.seed = Path(root), list(cores), seed
+    def __init__(self, root, seed=0):
+        self.root, self.seed = Path(root), seed
+        published = (self.root / "cores" / KINDS[0]).is_dir()
+        self.cores = [kind if published else f"{kind}_{seed}" for kind in KINDS]
 
     def card(self, core):
         """Mass, voxel size and kind."""

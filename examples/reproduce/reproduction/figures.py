@@ -67,7 +67,15 @@ def figure_10(results):
         ScoreDisplay.from_labels(truth, predicted, voxel, quantity=quantity, groups=groups).plot(
             axis
         )
+    _enlarge_points(axes)
     return figure
+
+
+def _enlarge_points(axes):
+    """A few slices only: their points may be large."""
+    for axis in axes.flat:
+        for points in axis.collections:
+            points.set_sizes([30])
 
 
 def _tested(results, core):
@@ -108,13 +116,13 @@ def figure_12(results):
 
 
 def figure_13(results):
-    """Fig. 13: firn, prediction (red) and labels (green)."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.8), layout="constrained")
-    core = results.cores[1]
-    for axis, recipe in zip(axes, ("paper", "ours"), strict=True):
-        labels = results.labels(core, "paper" if recipe == "paper" else "ours, hard")
-        _outlines(results, core, recipe, labels).plot(axis, linewidth=1.1)
-        axis.legend(["labels", "prediction"], loc="lower right", fontsize="small")
+    """Fig. 13: prediction (red) and labels (green); firn as in the paper, and bubbly ice."""
+    figure, axes = plt.subplots(2, 2, figsize=(9, 9.2), layout="constrained")
+    for row, core in zip(axes, results.cores[1:], strict=True):
+        for axis, recipe in zip(row, ("paper", "ours"), strict=True):
+            labels = results.labels(core, "paper" if recipe == "paper" else "ours, hard")
+            _outlines(results, core, recipe, labels).plot(axis, linewidth=1.1)
+            axis.legend(axis.lines, ["labels", "prediction"], loc="lower right", fontsize="small")
     return figure
 
 

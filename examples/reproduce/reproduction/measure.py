@@ -5,7 +5,7 @@ import pandas as pd
 
 from icecoreseg import ICE, OUTSIDE, MicrostructureMetrics
 from icecoreseg.metrics import confusion_counts
-from icecoreseg.microstructure import match_bubbles, match_summary
+from icecoreseg.microstructure import detection_limit_mm, match_bubbles, match_summary
 
 QUANTITIES = ("ssa_2d_mm1", "density_kg_m3", "intercept_length_mm")
 
@@ -60,9 +60,13 @@ def _ice_of(image):
 
 
 def bubble_row(truth, labels, voxel_size_um):
-    """How many of the true bubbles a segmentation finds, and how many it makes up."""
+    """How many of the true bubbles a segmentation finds, and how many it makes up.
+
+    Both have at least the volume of `detection_limit_mm`, 8 voxels; a true bubble is found if
+    a tenth of its volume is air, however the segmentation divides it.
+    """
     inside = np.asarray(truth) != OUTSIDE
     labels = np.where(inside, np.where(np.asarray(labels) == OUTSIDE, ICE, labels), OUTSIDE)
     match = match_bubbles(truth, labels.astype(np.uint8), voxel_size_um=voxel_size_um)
-    summary = match_summary(match)
+    summary = match_summary(match, edges_mm=[detection_limit_mm(voxel_size_um) - 1e-9, np.inf])
     return {name: summary[name].iloc[0] for name in ("n_reference", "detection_rate", "n_spurious")}

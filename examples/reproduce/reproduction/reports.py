@@ -1,5 +1,8 @@
 """The last steps: tables (CSV) and figures (PNG)."""
 
+import matplotlib.pyplot as plt
+import pandas as pd
+
 from icecoreseg.datasets import published_specimens
 from reproduction import cores as rooms
 from reproduction import tables
@@ -10,25 +13,24 @@ def write_tables(folder, *, root, tested):
     """Tables I and II, the comparison of methods, what made the difference, generalisation."""
     slices = tables.read_slices(root, tested)
     cards = {core: rooms.card_of(root / "cores" / core) for core in slices["core"].unique()}
-    written = {
-        "table_1": table_1(cards),
-        "table_2": tables.table_2(slices, cards),
-    }
-    for group in slices["group"].unique():
-        rows = tables.compared(slices, group=group)
-        name = f"methods_{group}" if group else "methods_test_part"
-        written[f"{name}_by_seed"] = rows
-        written[name] = tables.mean_and_spread(rows)
-    if any((root / step / "bubbles.csv").is_file() for step in tested):
-        written["bubbles"] = tables.bubble_table(root, tested)
+    bubbles = tables.bubble_table(root, tested)
+    written = {"table_1": table_1(cards), "table_2": tables.table_2(slices, cards)}
+    by_seed = {group: tables.compared(slices, group=group) for group in slices["group"].unique()}
+    for group, rows in by_seed.items():
+        table = tables.mean_and_spread(rows)
+        if bubbles is not None:
+            table = table.merge(bubbles, how="left", on=["kind", "method", "group"])
+        written[f"methods_{group or 'test_part'}"] = table
+    written["methods_by_seed"] = pd.concat(by_seed.values())
+    unseen = [rows for group, rows in by_seed.items() if group] or list(by_seed.values())
+    written["generalisation"] = tables.generalisation(pd.concat(unseen))
+    written["ablation"] = tables.ablation(unseen[0])
     for name, table in written.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
 
 
 def table_1(cards):
     """Table I, and what the cores of this run have in its place."""
-    import pandas as pd
-
     names = ["name", "depth_m", "height_mm", "diameter_mm", "mass_g", "voxel_size_um"]
     rows = [
         {"core": kind, "source": "published", **{name: core[name] for name in names}}
@@ -45,11 +47,9 @@ def table_1(cards):
     return pd.DataFrame(rows)
 
 
-def write_figures(folder, *, root, cores, seed):
+def write_figures(folder, *, root, seed):
     """Every figure of the paper that holds results, on the cores of one seed."""
-    import matplotlib.pyplot as plt
-
-    results = rooms.Results(root, cores, seed)
+    results = rooms.Results(root, seed)
     for name, draw in FIGURES.items():
         figure = draw(results)
         figure.savefig(folder / f"{name}.png", dpi=130)

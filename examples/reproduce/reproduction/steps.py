@@ -161,7 +161,7 @@ class _Plan:
             "tables", reports.write_tables, needs=[*self.tested, *cores_there], tested=self.tested
         )
         needs += [f"{room}/{recipe}_{seed}" for recipe in RECIPES for room in ("train", "test")]
-        self.add("figures", reports.write_figures, needs=needs, cores=trained, seed=seed)
+        self.add("figures", reports.write_figures, needs=needs, seed=seed)
 
 
 def _plain(parameters):

@@ -5,6 +5,7 @@ import pandas as pd
 
 from icecoreseg.microstructure import block_bootstrap
 from reproduction.published import NOTES, TABLE_2
+from reproduction.recipes import NETWORKS
 
 COUNTS = ("air_air", "air_ice", "air_outside", "ice_air", "ice_ice", "ice_outside")
 
@@ -174,13 +175,56 @@ def _as_in_the_paper(test):
 
 
 def bubble_table(root, tested):
-    """Bubbles of the unseen (or tested) bubbly ice, summed over the seeds."""
+    """Bubbles of the bubbly ice by method and group, summed over the seeds; or None."""
     files = [root / step / "bubbles.csv" for step in tested]
-    table = pd.concat([pd.read_csv(file) for file in files if file.is_file()])
-    table = _with_seed_and_group(table).assign(found=table.detection_rate * table.n_reference)
-    sums = table.groupby(["method", "group"], sort=False)[
-        ["n_reference", "found", "n_spurious"]
-    ].sum()
-    sums["detection_rate"] = 100 * sums["found"] / sums["n_reference"]
-    sums["spurious_per_bubble"] = 100 * sums["n_spurious"] / sums["n_reference"]
-    return sums.reset_index()
+    found = [pd.read_csv(file) for file in files if file.is_file()]
+    if not found:
+        return None
+    table = _with_seed_and_group(pd.concat(found))
+    table = table.assign(found=table["detection_rate"] * table["n_reference"])
+    keys = ["method", "group"]
+    sums = table.groupby(keys, sort=False)[["n_reference", "found", "n_spurious"]].sum()
+    return pd.DataFrame(
+        {
+            "kind": "ice",
+            "n_bubbles": sums["n_reference"],
+            "bubbles_found": 100 * sums["found"] / sums["n_reference"],
+            "bubbles_false": 100 * sums["n_spurious"] / sums["n_reference"],
+        }
+    ).reset_index()
+
+
+def generalisation(by_seed):
+    """Other ice and other noise than in the training, for the seed that has both.
+
+    Parameters
+    ----------
+    by_seed : pandas.DataFrame
+        `by_core` of all groups of cores that were not trained on.
+    """
+    left_out = by_seed["method"] == "network: not trained on"
+    seed = by_seed.loc[left_out, "seed"].iloc[0]
+    mine = by_seed[by_seed["seed"] == seed]
+    plain = mine["group"].isin(["", "unseen"])
+    kept = ("network: ours", "GMM", "GMM, smoothed", "labels: ours")
+    known = mine[mine["method"].isin(kept)]
+    tests = [mine[plain & left_out].assign(test="kind not trained on")]
+    tests += [known[known["group"].isin(["", "unseen"])].assign(test="as trained")]
+    for group in known.loc[known["group"].str.startswith("noise"), "group"].unique():
+        rows = known[known["group"] == group]
+        tests.append(rows.assign(test=f"noise x {group.removeprefix('noise')}"))
+    columns = ["test", "kind", "method", "f1_ice", "f1_air", "mass_error", "mass_error_soft"]
+    return pd.concat(tests)[[*columns, "ssa_error"]]
+
+
+def ablation(by_seed):
+    """From the paper's recipe to ours: the seeds for which all networks were trained."""
+    chosen = by_seed[by_seed["method"].isin([f"network: {name}" for name in NETWORKS])]
+    n_methods = chosen.groupby("seed")["method"].nunique()
+    seeds = n_methods[n_methods == len(NETWORKS)].index
+    table = mean_and_spread(chosen[chosen["seed"].isin(seeds)])
+    plan = {f"network: {name}": plan for name, plan in NETWORKS.items()}
+    labels, networks = zip(*(plan[method] for method in table["method"]), strict=True)
+    table.insert(1, "labels", labels)
+    table.insert(2, "architecture", networks)
+    return table.drop(columns=["method", "group"])

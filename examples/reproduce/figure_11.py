@@ -1,0 +1,15 @@
+"""
+Figure 11: outlines on the scan
+===============================
+
+Outlines of the prediction (red) over the truth (green), by the paper's recipe and by ours.
+Reads what ``nox -s reproduce -- --quick`` wrote.
+"""
+
+import sys
+
+from reproduction.cores import Results
+from reproduction.figures import figure_11
+
+folder = sys.argv[1] if len(sys.argv) > 1 else "results/reproduce-quick"
+figure_11(Results(folder)).savefig("figure_11.png", dpi=130)
