@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+from icecoreseg.segmentation._checkpoint_checks import check_card, check_tensors
 from icecoreseg.segmentation._distributed import rank, total
 from icecoreseg.segmentation._model_file import read_model, write_model
 
@@ -54,6 +55,7 @@ class Checkpoint:
         if self.path is None or not self.path.exists():
             return
         tensors, card = self._read()
+        check_tensors(state, tensors, self.path, has_best=card["best"] is not None)
         restore_tensors(state, tensors, card["best"])
         state.scaler.load_state_dict(card["scaler"])
         state.epoch, state.batch = card["epoch"], card["batch"]
@@ -94,6 +96,7 @@ class Checkpoint:
 
     def _read(self):
         tensors, card = read_model(self.path, kind=KIND, version=VERSION)
+        check_card(card, self.path)
         found = {k: v for k, v in _LATER.items() if k in self.identity} | card["identity"]
         differ = sorted(
             name for name in self.identity | found if self.identity.get(name) != found.get(name)

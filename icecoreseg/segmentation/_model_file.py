@@ -6,7 +6,6 @@ under another name first and renamed when it is complete.
 
 import json
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -65,7 +64,7 @@ def read_model(path, *, kind, version):
             _check_header(path, header, kind, version)
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         return tensors, json.loads(header["card"])
-    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+    except (SafetensorError, json.JSONDecodeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
 
 
@@ -98,22 +97,12 @@ def read_published(path):
         raise FileNotFoundError(f"No checkpoint at {path}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
         raise ValueError(f"{path} is no torch checkpoint of weights alone: {error}") from error
     for name in ("state_dict", "model_state_dict"):
         content = content.get(name, content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(map(torch.is_tensor, content.values())):
         raise ValueError(f"{path} holds no state dict: a mapping from names to tensors.")
     return content
-
-
-def load_tensors(network, tensors, path):
-    """Put tensors into a network, or say which do not fit."""
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    if found != expected:
-        wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
-        raise ValueError(f"{path} does not hold this network: layers {wrong[:4]} differ.")
-    with torch.no_grad():
-        network.load_state_dict(tensors)
-    return network

@@ -1,7 +1,6 @@
 """`UNetSegmenter`: a U-Net that is used like any other scikit-learn classifier."""
 
 import copy
-import platform
 from dataclasses import replace
 from functools import partial
 from numbers import Real
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from icecoreseg import __version__
 from icecoreseg._base import StackClassifier
 from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import (
@@ -20,14 +18,10 @@ from icecoreseg._validation import (
     check_stack,
 )
 from icecoreseg.labels import AIR, ICE
+from icecoreseg.segmentation._card import card_of, load_network, model_of_card
 from icecoreseg.segmentation._device import choose_device
 from icecoreseg.segmentation._distributed import own_device, process_group
-from icecoreseg.segmentation._model_file import (
-    load_tensors,
-    read_model,
-    read_published,
-    write_model,
-)
+from icecoreseg.segmentation._model_file import read_model, read_published, write_model
 from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS
 from icecoreseg.segmentation._predict import (
     place,
@@ -35,7 +29,7 @@ from icecoreseg.segmentation._predict import (
     slab_labels,
     slab_probabilities,
 )
-from icecoreseg.segmentation._run import TrainingRun, build, plain
+from icecoreseg.segmentation._run import TrainingRun
 from icecoreseg.segmentation._survey import GreyScale
 
 MODEL_VERSION = 1
@@ -245,20 +239,9 @@ class UNetSegmenter(StackClassifier):
             training history and versions. Nothing in it can execute code.
         """
         check_is_fitted(self, "module_")
-        card = {
-            "parameters": plain(self.get_params()),
-            "grey_scale": {"mean": self.grey_scale_.mean, "sd": self.grey_scale_.sd},
-            "classes": self.classes_.tolist(),
-            "history": self.history_,
-            "best_epoch": self.best_epoch_,
-            "versions": {
-                "icecoreseg": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
-        }
         tensors = self.module_.state_dict()
-        write_model(path, tensors, card, kind=type(self).__name__, version=MODEL_VERSION)
+        kind = type(self).__name__
+        write_model(path, tensors, card_of(self), kind=kind, version=MODEL_VERSION)
 
     @classmethod
     def load(cls, path):
@@ -272,19 +255,9 @@ class UNetSegmenter(StackClassifier):
             If the file is damaged, foreign, or from a newer version.
         """
         tensors, card = read_model(path, kind=cls.__name__, version=MODEL_VERSION)
-        try:
-            parameters = card["parameters"]
-            parameters["widths"] = parameters["widths"] and tuple(parameters["widths"])
-            parameters["checkpoint"] = None  # a file of another machine, as is its GPU
-            parameters["device"] = "cpu" if parameters["device"] == "cpu" else "auto"
-            model = cls(**parameters)
-            model.grey_scale_ = GreyScale(**card["grey_scale"], outside=model.outside)
-            model.classes_ = np.array(card["classes"])
-            model.history_, model.best_epoch_ = card["history"], card["best_epoch"]
-            network = build(model.get_params())
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} has a damaged card: {error}") from error
-        model.module_ = place(load_tensors(network, tensors, path), torch.device("cpu"))
+        model = model_of_card(cls, card, path)
+        network = load_network(model.get_params(), tensors, path)
+        model.module_ = place(network, torch.device("cpu"))
         return model
 
     @classmethod
@@ -311,7 +284,7 @@ class UNetSegmenter(StackClassifier):
         """
         model = cls(architecture="bagherzadeh2023", **parameters)
         check_choice(model.context_slices, (0,), name="context_slices")
-        network = load_tensors(build(model.get_params()), read_published(path), path)
+        network = load_network(model.get_params(), read_published(path), path)
         low, high = grey_range
         model.grey_scale_ = GreyScale(float(low), float(high) - float(low), model.outside)
         model.classes_ = np.array([AIR, ICE])
@@ -327,6 +300,8 @@ class UNetSegmenter(StackClassifier):
         for name in ("batches_per_epoch", "patience"):
             if getattr(self, name) is not None:
                 check_positive_int(getattr(self, name), name=name)
+        for width in self.widths or ():
+            check_positive_int(width, name="widths")
         stride = 2 ** len(self.widths or WIDTHS)
         if self.patch_size % stride:
             raise ValueError(f"patch_size={self.patch_size} must be a multiple of {stride}.")
