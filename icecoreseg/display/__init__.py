@@ -3,6 +3,7 @@
 matplotlib is imported when something is drawn, not before.
 """
 
+from icecoreseg.display._labels import LabelerComparisonDisplay, MixtureDisplay
 from icecoreseg.display._microstructure import (
     BubbleSizeDisplay,
     DepthProfileDisplay,
@@ -15,6 +16,8 @@ from icecoreseg.display._segmentation import SegmentationDisplay, TrainingDispla
 __all__ = [
     "BubbleSizeDisplay",
     "DepthProfileDisplay",
+    "LabelerComparisonDisplay",
+    "MixtureDisplay",
     "ParityDisplay",
     "ResolutionDisplay",
     "ScoreDisplay",

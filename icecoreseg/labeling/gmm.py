@@ -1,6 +1,7 @@
 """Unsupervised labels: a Gaussian mixture of the grey levels of every slice."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._slabs import iterate_with_halo, map_slabs
 from icecoreseg._validation import (
@@ -11,8 +12,9 @@ from icecoreseg._validation import (
     warn_if_outside_unmarked,
 )
 from icecoreseg.labeling._anchor import fit_anchored, typical_mixture
+from icecoreseg.labeling._content import ice_by_level
 from icecoreseg.labeling._labeler import Labeler, labels_of_fraction
-from icecoreseg.labeling._quality import noise_share, warn_of_doubts
+from icecoreseg.labeling._quality import warn_of_doubts
 from icecoreseg.labeling._smoothing import smooth_inside, smoothing_reach
 from icecoreseg.labeling.histogram import (
     bin_index,
@@ -66,9 +68,10 @@ class GMMLabeler(Labeler):
         Most steps of a fit.
     reg_covar : float
         Added to the variances, squared grey levels.
-    output : {"labels", "fraction"}
-        What ``transform`` returns: labels, or the probability of ice (soft labels, which
-        keep what the fine scan knows about partly filled voxels).
+    output : {"labels", "fraction", "linear_fraction"}
+        What ``transform`` returns: labels; the probability of ice (soft labels, which keep
+        what the fine scan knows about partly filled voxels); or where the grey level lies
+        between the means of air and ice, which is right for partly filled voxels only.
     outside : float or int
         Value of the voxels outside the specimen; NaN always counts as outside.
     random_state : int, RandomState or None
@@ -213,7 +216,7 @@ class GMMLabeler(Labeler):
         array of the same shape, float32
             Posterior of equation (2), NaN outside.
         """
-        return self._apply(X, lambda fraction: fraction, np.float32)
+        return self._apply(X, np.asarray, np.float32)
 
     def predict_proba(self, X):
         """Probabilities of air and ice.
@@ -248,12 +251,15 @@ class GMMLabeler(Labeler):
         array of the same shape
             See ``predict`` (uint8) and ``predict_fraction`` (float32).
         """
-        return self.predict(X) if self.output == "labels" else self.predict_fraction(X)
+        if self.output == "labels":
+            return self.predict(X)
+        rule = "linear" if self.output == "linear_fraction" else None
+        return self._apply(X, np.asarray, np.float32, rule)
 
     def _check_parameters(self):
         check_positive_int(self.n_components, name="n_components", minimum=2)
         check_choice(self.covariance_type, ("tied", "full"), name="covariance_type")
-        check_choice(self.output, ("labels", "fraction"), name="output")
+        check_choice(self.output, ("labels", "fraction", "linear_fraction"), name="output")
         check_choice(self.prior, ("tempered", "mixture"), name="prior")
         self._sigma()
 
@@ -318,31 +324,27 @@ class GMMLabeler(Labeler):
         self.separation_ = np.array([row.separation for row in rows])
         self.fell_back_ = np.array([fell_back for _, fell_back in fits])
 
-    def _apply(self, X, finish, dtype):
-        """``finish(ice fraction)`` of every slab."""
-        from sklearn.utils.validation import check_is_fitted
-
+    def _apply(self, X, finish, dtype, rule=None):
+        """``finish(ice fraction)`` of every slab; the rule is that of `ice_by_level`."""
         check_is_fitted(self)
         X = self._check(X)
 
         def work(slab, inner=slice(None)):
             pairs = zip(*self._smooth(slab, inner), strict=True)
-            return finish(np.stack([self._fraction(*pair) for pair in pairs]))
+            return finish(np.stack([self._fraction(*pair, rule or self.prior) for pair in pairs]))
 
         return map_slabs(work, X, dtype=dtype, halo=self._halo())
 
-    def _fraction(self, levels, inside):
-        """Probability of ice of one slice, by lookup in its histogram's bins."""
+    def _fraction(self, levels, inside, rule):
+        """Ice fraction of one slice, by lookup in its histogram's bins."""
         fraction = np.full(levels.shape, np.nan, dtype=np.float32)
         values = levels[inside]
         histogram = slice_histogram(values)
-        mixture, _ = self._fit_slice(histogram)
-        if mixture is None:
-            if histogram.n_voxels == 0:
-                return fraction
-            mixture = self.mixture_
-        content = (mixture.means - mixture.means[0]) / np.ptp(mixture.means)
-        exponent = 1.0 if self.prior == "mixture" else (1 + noise_share(histogram, mixture)) / 2
-        table = (content @ mixture.posterior(histogram.levels, exponent)).astype(np.float32)
-        fraction[inside] = table[bin_index(values, histogram.width) - histogram.first]
+        if histogram.n_voxels:
+            table = ice_by_level(histogram, self._mixture_of(histogram), rule)
+            fraction[inside] = table[bin_index(values, histogram.width) - histogram.first]
         return fraction
+
+    def _mixture_of(self, histogram):
+        """Mixture that labels a slice: its own, or the stack's if it can have none."""
+        return self._fit_slice(histogram)[0] or self.mixture_
