@@ -2,14 +2,19 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 
+from icecoreseg import GMMLabeler
 from icecoreseg.display import (
+    LabelerComparisonDisplay,
+    MixtureDisplay,
     ParityDisplay,
     ResolutionDisplay,
     ScoreDisplay,
     SegmentationDisplay,
     TrainingDisplay,
 )
+from reproduction.recipes import LOW_RESOLUTION
 
 WINDOW = 64
 """Edge of the squares that are shown, in low-resolution pixels."""
@@ -33,6 +38,50 @@ def figure_04(results):
         low, high = results.scan(core), results.scan(core, "high")
         display = ResolutionDisplay.from_scans(low, high, window=WINDOW, title=kind_of(core))
         display.plot(column)
+    return figure
+
+
+COMPARED = {
+    "Otsu": LOW_RESOLUTION["Otsu"],
+    "GMM, paper": LOW_RESOLUTION["GMM, smoothed"],
+    "GMM, ours": GMMLabeler(),
+}
+"""Columns of Fig. 5."""
+
+
+def figure_05(results):
+    """Fig. 5: methods that learn nothing, on both resolutions of three specimens."""
+    figure, axes = plt.subplots(6, 5, figsize=(10.5, 12.5), layout="compressed")
+    rows = [(core, resolution) for core in results.cores for resolution in ("low", "high")]
+    for row, (core, resolution) in zip(axes, rows, strict=True):
+        X = _middle_slices(results, core, resolution)
+        window = WINDOW if resolution == "low" else 2 * WINDOW
+        display = LabelerComparisonDisplay.from_estimators(COMPARED, X)
+        labels = {name: _middle(image, window) for name, image in display.labels.items()}
+        LabelerComparisonDisplay(_middle(display.image, window), labels).plot(row[:4])
+        row[0].set_title(f"{kind_of(core)}, {resolution} resolution", fontsize="medium")
+        levels = X[len(X) // 2]
+        row[4].hist(levels[~np.isnan(levels)], bins=np.arange(0, 200, 2) - 0.5, color="0.6")
+        row[4].set(yticks=[], xlabel="grey level")
+    return figure
+
+
+def _middle_slices(results, core, resolution="low", n_slices=7):
+    """A few slices around the middle of a core."""
+    scan = results.scan(core, resolution)
+    start = (len(scan) - n_slices) // 2
+    return np.asarray(scan[start : start + n_slices], dtype=np.float32)
+
+
+def figure_06(results):
+    """Fig. 6: the mixture over the histogram of low-resolution snow; bubbly ice beside it."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axis, core in zip(axes, (results.cores[0], results.cores[2]), strict=True):
+        X = _middle_slices(results, core)
+        labeler = LOW_RESOLUTION["GMM, smoothed"]
+        MixtureDisplay.from_estimator(
+            clone(labeler).fit(X), X, title=f"{kind_of(core)}, low resolution"
+        ).plot(axis)
     return figure
 
 
@@ -128,6 +177,8 @@ def figure_13(results):
 
 FIGURES = {
     "figure_04": figure_04,
+    "figure_05": figure_05,
+    "figure_06": figure_06,
     "figure_08_09": figure_08_09,
     "figure_10": figure_10,
     "figure_11": figure_11,
