@@ -24,6 +24,7 @@ from icecoreseg import (
     compare_labelers,
 )
 from icecoreseg.datasets import make_ice_core
+from icecoreseg.display import LabelerComparisonDisplay
 
 # Each slice alone, as in the paper, some of bubbly ice have too little air: the labeler says which.
 warnings.filterwarnings("ignore", message="The two phases are less than 2")
@@ -62,15 +63,10 @@ figure.legend(fontsize="small", loc="outside right upper")
 # %%
 # In pictures
 # -----------
-# The scan and the labels of three methods (air dark, ice light).
+# The scan, the exact labels (air dark, ice light) and those of three methods, with their F1 of air.
 
-figure, axes = plt.subplots(3, 4, figsize=(9, 7), layout="constrained")
-for row, (kind, (X, _)) in zip(axes, stacks.items(), strict=True):
-    row[0].imshow(X[6], cmap="gray")
+shown = {name: labelers[name] for name in ("Otsu", "mixture", "graph cut")}
+figure, axes = plt.subplots(3, 5, figsize=(10, 6.9), layout="constrained")
+for row, (kind, (X, truth)) in zip(axes, stacks.items(), strict=True):
+    LabelerComparisonDisplay.from_estimators(shown, X, truth).plot(row)
     row[0].set_title(f"{kinds[kind]}, scan", fontsize="medium")
-    for ax, name in zip(row[1:], ("Otsu", "mixture", "graph cut"), strict=True):
-        labels = labelers[name].fit(X).predict(X)[6].astype(float)
-        ax.imshow(np.where(np.isnan(X[6]), np.nan, labels), cmap="gray", vmin=-0.3, vmax=1.3)
-        ax.set_title(name, fontsize="medium")
-for ax in axes.flat:
-    ax.set_axis_off()
