@@ -6,16 +6,16 @@ its high half if it is outside. So one sum over a block counts both, and for blo
 at a time, so that they stay in cache.
 """
 
+import math
 from collections import defaultdict
 from itertools import product
-from math import prod
 
 import numpy as np
 
 from icecoreseg._validation import check_fraction_values, check_label_values
 from icecoreseg.labels import ICE, OUTSIDE
 
-STRIP_VOXELS = 2**18
+STRIP_VOXELS = 2**20
 """Fine voxels that are worked on at a time."""
 
 NEAR = 1e-5
@@ -50,7 +50,7 @@ def block_counts(slab, factor):
     >>> labels = np.array([[[1, 1, 0, 255], [1, 0, 0, 255]]], dtype=np.uint8)
     >>> rows, ice, inside = next(block_counts(labels, (1, 2, 2)))
     >>> ice.tolist(), inside.tolist()
-    ([[3.0, 0.0]], [[4, 2]])
+    ([[3, 0]], [[4, 2]])
     """
     count = _count_fractions if slab.dtype.kind == "f" else _count_labels
     n_rows = slab.shape[1] // factor[1]
@@ -62,16 +62,16 @@ def block_counts(slab, factor):
 
 
 def _count_labels(strip, factor):
-    size = prod(factor)
+    size = math.prod(factor)
     half = next(bits for bits in (4, 8, 16) if size < 2**bits)
     total = _block_sum(_coded(strip, half), factor)
     outside = total >> half
-    return ((total & (2**half - 1)) - outside).astype(np.float32), size - outside
+    return (total & (2**half - 1)) - outside, size - outside
 
 
 def _count_fractions(strip, factor):
     ice, inside = _read(check_fraction_values(strip, name="labels"))
-    wide = inside.astype(np.min_scalar_type(prod(factor)))
+    wide = inside.astype(np.min_scalar_type(math.prod(factor)))
     return _block_sum(ice, factor), _block_sum(wide, factor)
 
 
@@ -127,25 +127,32 @@ def decide(slab, factor, threshold):
     -------
     labels : array of shape (n_rows // fy, n_columns // fx), uint8
         AIR where there is a tie.
-    tied : (array, array) of shape (n_tied,)
-        Rows and columns of the blocks whose ice fraction is the threshold.
+    tied : array of shape (n_tied,)
+        Flat indices of the blocks whose ice fraction is the threshold.
     """
     labels = np.empty(_coarse_shape(slab, factor), dtype=np.uint8)
-    near = NEAR * prod(factor)
     tied = []
     for rows, ice, inside in block_counts(slab, factor):
-        if inside.min() == prod(factor):
-            excess = ice - threshold * prod(factor)
-        else:
-            excess = ice - inside * np.float32(threshold)
-        is_ice = np.greater(excess, near, out=labels[rows].view(bool))  # AIR is 0, ICE is 1
-        is_tied = np.greater_equal(excess, -near) ^ is_ice
+        is_tied = _compare(ice, inside, threshold, math.prod(factor), labels[rows])
         outside = _mostly_outside(inside, factor)
         if outside.any():
             is_tied &= ~outside
             labels[rows][outside] = OUTSIDE
         tied.append(np.flatnonzero(is_tied) + rows.start * labels.shape[1])
-    return labels, np.unravel_index(np.concatenate(tied), labels.shape)
+    return labels, np.concatenate(tied)
+
+
+def _compare(ice, inside, threshold, size, labels):
+    """Write ICE where the fraction is above the threshold, else AIR; return where it is equal."""
+    near = NEAR * size
+    is_ice = labels.view(bool)  # AIR is 0, ICE is 1
+    if ice.dtype.kind == "u" and inside.min() == size:
+        limit = math.floor(threshold * size + near)
+        np.greater(ice, limit, out=is_ice)
+        return ice == (limit if limit >= threshold * size - near else size + 1)
+    excess = ice - inside * np.float32(threshold)
+    np.greater(excess, near, out=is_ice)
+    return (excess >= -near) ^ is_ice
 
 
 def surrounding_fraction(slab, factor, blocks, weights):
@@ -155,8 +162,8 @@ def surrounding_fraction(slab, factor, blocks, weights):
     ----------
     slab, factor
         See `decide`.
-    blocks : (array, array) of shape (n_blocks,)
-        Their coarse rows and columns.
+    blocks : array of shape (n_blocks,)
+        Flat indices into the coarse slice.
     weights : tuple of float
         What a voxel counts 0, 1, 2, ... voxels away from the block; along y times along x.
 
@@ -164,6 +171,7 @@ def surrounding_fraction(slab, factor, blocks, weights):
     -------
     array of shape (n_blocks,), float32
     """
+    blocks = np.unravel_index(blocks, _coarse_shape(slab, factor))
     corner = [index * f for index, f in zip(blocks, factor[1:], strict=True)]
     reach = len(weights) - 1
     edges = zip(corner, factor[1:], slab.shape[1:], strict=True)
@@ -205,7 +213,7 @@ def _steps_by_weight(factor, weights):
     steps = defaultdict(list)
     for step in product(*(range(-reach, f + reach) for f in factor[1:])):
         away = (max(-d, d - f + 1, 0) for d, f in zip(step, factor[1:], strict=True))
-        steps[prod(weights[d] for d in away)].append(step)
+        steps[math.prod(weights[d] for d in away)].append(step)
     return steps
 
 
@@ -222,4 +230,4 @@ def _coarse_shape(slab, factor):
 
 
 def _mostly_outside(inside, factor):
-    return inside < -(-prod(factor) // 2)
+    return inside < -(-math.prod(factor) // 2)

@@ -55,11 +55,11 @@ class Rule(NamedTuple):
     def label(self, slab, factor):
         """Labels of one coarse slice from its fine ones."""
         labels, tied = decide(slab, factor, self.threshold)
-        if self.ties == "surroundings" and len(tied[0]):
+        if self.ties == "surroundings" and tied.size:
             fraction = surrounding_fraction(slab, factor, tied, self.weights)
-            labels[tied] = fraction >= self.tie_threshold - NEAR  # AIR is 0, ICE is 1
+            labels.flat[tied] = fraction >= self.tie_threshold - NEAR  # AIR is 0, ICE is 1
         elif self.ties == "ice":
-            labels[tied] = ICE
+            labels.flat[tied] = ICE
         return labels
 
 
@@ -98,7 +98,7 @@ def keep_porosity(labels, factor, ties):
     pieces = _Pieces(labels, factor)
     counts, n_ice = _count_fractions(pieces, factor)
     at_least = np.append(counts[::-1].cumsum()[::-1], 0)
-    last = int(np.flatnonzero(at_least >= n_ice)[-1])
+    last = int(np.flatnonzero(at_least[:-1] >= n_ice)[-1])
     n_bins = len(counts) - 1
     if ties == "surroundings":
         threshold = last / n_bins
