@@ -105,3 +105,10 @@ def _fill_between(pixels, last_row, last_stop, row, value):
     if last_row >= 0:
         pixels[last_row, last_stop:] = value
     pixels[last_row + 1 : row] = value
+
+
+def next_level(outside, dtype):
+    """The grey level nearest to the outside value: the one above, if there is one."""
+    if dtype.kind == "f":
+        return np.nextafter(dtype.type(outside), dtype.type(np.inf))
+    return outside + 1 if outside < np.iinfo(dtype).max else outside - 1

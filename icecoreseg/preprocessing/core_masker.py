@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from icecoreseg._base import StackTransformer
 from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
-from icecoreseg.preprocessing._cut import fill_outside, mask_within
+from icecoreseg.preprocessing._cut import fill_outside, mask_within, next_level
 from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._hollow import holds_only_air
 from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing
@@ -291,17 +291,10 @@ def _cut(slab, outlines, *, outside, margin, dtype):
     check_grey_values(slab, outside)
     result = slab.astype(dtype)
     if not np.isnan(outside):
-        result[result == outside] = _next_level(outside, dtype)
+        result[result == outside] = next_level(outside, dtype)
     for pixels, line in zip(result, outlines[:, 0], strict=True):
         fill_outside(pixels, line, margin, outside)
     return result
-
-
-def _next_level(outside, dtype):
-    """The grey level nearest to the outside value: the one above, if there is one."""
-    if dtype.kind == "f":
-        return np.nextafter(dtype.type(outside), dtype.type(np.inf))
-    return outside + 1 if outside < np.iinfo(dtype).max else outside - 1
 
 
 def _fill(function, X, outlines, options):
