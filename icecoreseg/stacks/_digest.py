@@ -7,7 +7,7 @@ networks with their weights, functions with their code and what they hold.
 import hashlib
 import pickle
 from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -83,8 +83,9 @@ class Digester:
             self.met.append(value)
             return name, self(value.get_params(deep=False)), self(fitted_state(value))
         if callable(getattr(value, "state_dict", None)):  # a network of torch
-            weights = {key: np.asarray(item) for key, item in value.state_dict().items()}
-            return name, repr(value), self(weights)
+            return name, repr(value), self(dict(value.state_dict()))
+        if hasattr(value, "detach"):  # a tensor
+            return name, str(value.dtype), self(value.detach().cpu().double().numpy())
         if name.startswith("dask.") and hasattr(value, "dependencies"):
             return self._task(name, value)
         return self._function(name, value)
@@ -103,12 +104,15 @@ class Digester:
         if isinstance(value, MethodType):
             return name, value.__name__, self(value.__self__)
         if isinstance(value, FunctionType):
-            held = [cell.cell_contents for cell in value.__closure__ or ()]
+            held = [getattr(cell, "cell_contents", None) for cell in value.__closure__ or ()]
             return name, value.__qualname__, *map(self, (value.__code__, held, value.__defaults__))
         if isinstance(value, CodeType):
             return name, value.co_code, self(value.co_consts), value.co_names
-        if isinstance(value, type | BuiltinFunctionType):
-            return name, getattr(value, "__module__", ""), value.__qualname__
+        if isinstance(value, type | BuiltinFunctionType | ModuleType):
+            return name, getattr(value, "__module__", ""), value.__name__
         if hasattr(value, "__dict__"):
             return name, self(vars(value))
-        return name, self(pickle.dumps(value))
+        try:
+            return name, self(pickle.dumps(value))
+        except (TypeError, AttributeError, pickle.PicklingError):  # a lock: its kind must do
+            return (name,)
