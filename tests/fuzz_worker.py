@@ -17,13 +17,14 @@ import sys
 import tempfile
 import warnings
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tifffile
 from PIL import Image
 
-from icecoreseg import open_stack, write_stack
+from icecoreseg import open_stack, read_metadata, write_stack
 
 DOCUMENTED = (OSError, ValueError)
 MEMORY = 3 * 2**30
@@ -114,6 +115,39 @@ def npy_files():
         yield from saved(lambda path, X=X: np.save(path, X), ".npy")
 
 
+def raw_files():
+    voxels, sizes = DEEP.tobytes(), "16 20 3"
+    mha = f"NDims = 3\nDimSize = {sizes}\nElementSpacing = 0.03 0.03 0.06\n"
+    mha += "ElementType = MET_USHORT\nElementDataFile = LOCAL\n"
+    yield mha.encode() + voxels, ".mha"
+    nrrd = f"NRRD0004\ntype: ushort\ndimension: 3\nsizes: {sizes}\nencoding: raw\n"
+    nrrd += 'endian: little\nspacings: 0.03 0.03 0.06\nspace units: "mm" "mm" "mm"\n\n'
+    yield nrrd.encode() + voxels, ".nrrd"
+
+
+def tree_files(suffix):
+    """Folders that `write_stack` makes, as dicts of their files."""
+    said = {"voxel_size_um": 60, "metadata": {"core": "B40"}}
+    for stack, options in ((GREY, {}), (GREY / 255, {"as_type": "uint8"})):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"stack{suffix}"
+            write_stack(stack, path, **said, **options)
+            files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+            yield {str(file.relative_to(path)): file.read_bytes() for file in files}, suffix
+
+
+def damage_tree(tree, rng):
+    """A folder with damage in one of its files, or without it; checksums often hold."""
+    name = rng.choice(sorted(tree))
+    if rng.random() < 0.1:
+        return {other: data for other, data in tree.items() if other != name}
+    if not name.endswith(".json") or rng.random() < 0.5:
+        return tree | {name: damage(tree[name], rng)}
+    content = json.loads(tree[name])
+    change_a_value(content, rng)
+    return tree | {name: json.dumps(content).encode()}
+
+
 def saved(save, suffix):
     """(bytes, suffix) of what ``save(path)`` writes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -122,8 +156,24 @@ def saved(save, suffix):
         yield path.read_bytes(), suffix
 
 
+def put(path, content):
+    """Write bytes to a file, or a dict of them to a folder."""
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+        return
+    for name, data in content.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+
+
 def read(path):
     open_stack(path).compute(scheduler="sync")
+    read_metadata(path)
+
+
+def read_tree(path):
+    scaled = "scale" in read_metadata(path)
+    open_stack(path, as_type="float32" if scaled else None).compute(scheduler="sync")
 
 
 def read_folder(path):
@@ -221,6 +271,9 @@ KINDS = {
     "folder": (png_files, damage_png, read_folder),
     "tiff": (tiff_files, damage, read),
     "npy": (npy_files, damage, read),
+    "raw": (raw_files, damage, read),
+    "written": (partial(tree_files, ""), damage_tree, read_tree),
+    "zarr": (partial(tree_files, ".zarr"), damage_tree, read_tree),
     "model": (model_files, damage_card, load),
     "checkpoint": (checkpoint_files, damage_card, resume),
     "published": (published_files, damage, load_published),
@@ -242,7 +295,7 @@ def try_all(kind, n_cases, seed):
         data, suffix = files[case % len(files)]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"stack{suffix}"
-            path.write_bytes(spoil(data, rng))
+            put(path, spoil(data, rng))
             signal.alarm(SECONDS)
             try:
                 use(path)

@@ -73,6 +73,7 @@ def bubble_table(y, voxel_size_um, *, min_voxels=MIN_VOXELS, phase=AIR, connecti
     edges_mm = np.asarray(edges_um) * 1e-3
     volume = clusters.sizes[kept] * np.prod(edges_mm)
     surface = cluster_surfaces(clusters.labels, clusters.sizes.size, edges_um)[kept]
+    surface[surface == 0] = np.nan  # through all of a stack of one slice or row: no surface
     centres, lengths, axes = cluster_moments(clusters.labels, clusters.sizes, kept, edges_mm)
     touches = clusters.touches_edge[kept]
     columns = {

@@ -90,6 +90,8 @@ def read_manifest(folder):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["kind"] != _KIND:
             raise ValueError(f"its kind is {content['kind']!r}, expected {_KIND!r}")
+        if not isinstance(content["run"], dict) or not isinstance(content["checksums"], dict):
+            raise TypeError("its run and its checksums are expected to be objects")
         found = Manifest(folder, content["run"], content["checksums"], content["complete"])
     except (ValueError, KeyError, TypeError) as error:
         raise OSError(f"{path} is no manifest of a stack, or damaged: {error}") from error

@@ -8,6 +8,8 @@ TIFF page, in a tEXt chunk of a PNG, in the attributes of a zarr array and in th
 import json
 from math import isfinite
 
+from icecoreseg._validation import check_voxel_size
+
 RESERVED = ("voxel_size_um", "scale")
 KEYWORD = "icecoreseg"
 """Key under which the text stands, where a format needs one."""
@@ -73,7 +75,7 @@ def flatten(said):
     metadata = said.get("metadata")
     found = dict(metadata) if isinstance(metadata, dict) else {}
     if said.get("voxel_size_um"):
-        found["voxel_size_um"] = tuple(said["voxel_size_um"])
+        found["voxel_size_um"] = check_voxel_size(said["voxel_size_um"])
     if said.get("scale"):
         found["scale"] = said["scale"]
     return found

@@ -12,7 +12,7 @@ from icecoreseg.stacks._manifest import NAME, read_manifest
 from icecoreseg.stacks._names import IMAGE_SUFFIXES, PNG_SUFFIXES, TIFF_SUFFIXES, find_slices
 from icecoreseg.stacks._raw import RAW_SUFFIXES, RawFile
 from icecoreseg.stacks._read_metadata import read_metadata
-from icecoreseg.stacks._scale import decode_fractions
+from icecoreseg.stacks._scale import check_scale, decode_fractions
 from icecoreseg.stacks._sources import NpyFile, SliceFiles, TiffPages
 from icecoreseg.stacks._zarr import ZarrArray, is_zarr
 
@@ -99,7 +99,7 @@ def _recorded_scale(path, as_type):
     scale = read_metadata(path).get("scale")
     if scale is None:
         raise ValueError(f"as_type={as_type!r} needs a scale, but {path} records none.")
-    return scale
+    return check_scale(scale, path)
 
 
 def _source(path, on_error, outside):

@@ -27,6 +27,13 @@ def scale_of(as_type):
     return {"levels": _CODES[as_type], "nan": _CODES[as_type] + 1}
 
 
+def check_scale(scale, path):
+    """Raise ValueError unless a scale that was read is one that `write_stack` writes."""
+    if scale not in [scale_of(as_type) for as_type in _CODES]:
+        raise ValueError(f"{path} records the scale {scale!r}, which is unknown or damaged.")
+    return scale
+
+
 def encode_fractions(stack, as_type):
     """A float stack of fractions as integers, numpy or lazy; other values are refused."""
     if stack.dtype.kind != "f":

@@ -199,5 +199,5 @@ def _map_npy(path):
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # NumPy parses the header as Python, which can fail in any way
         raise OSError(f"{path} cannot be read as .npy, or is truncated: {error}") from error

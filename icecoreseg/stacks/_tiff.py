@@ -5,6 +5,7 @@ file that lost its end for a shorter stack, and a stack that lost its end must n
 """
 
 import struct
+from contextlib import contextmanager
 
 import numpy as np
 import tifffile
@@ -43,13 +44,20 @@ def check_page(page, path):
     return SliceHeader(page.shape, dtype)
 
 
+@contextmanager
 def open_tiff(path):
-    """`tifffile.TiffFile` of a path, whose failures are OSErrors that name the file."""
+    """`tifffile.TiffFile` of a path, whose failures are OSErrors that name the file.
+
+    Pages are parsed when they are touched, so that this holds until the file is closed.
+    """
     try:
-        return tifffile.TiffFile(path)
+        with tifffile.TiffFile(path) as file:
+            yield file
     except OSError:
         raise
     except Exception as error:  # a broken file can make a parser fail in any way
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise  # a check of ours
         raise OSError(f"{path} cannot be read as TIFF: {error}") from error
 
 
