@@ -1,8 +1,12 @@
 """Sphinx configuration: ``nox -s docs`` builds with warnings as errors."""
 
+import os
 import warnings
 
 import icecoreseg
+
+# Diagrams of estimators on the gallery's pages link to the API pages of this build.
+os.environ["ICECORESEG_DOCS"] = ".."
 
 project = "icecoreseg"
 author = "The icecoreseg developers"
@@ -35,7 +39,8 @@ numpydoc_show_class_members = False
 # Objects of other projects are named in the text; there is no network for intersphinx.
 suppress_warnings = ["config.cache", "ref.any"]
 nitpicky = True  # a reference to one of our own names that leads nowhere is an error
-nitpick_ignore = [("py:obj", "CoreMasker")]  # a "See Also" from another room
+# "See Also" from another room than the one that the name is listed in.
+nitpick_ignore = [("py:obj", "BrightnessNormalizer"), ("py:obj", "CoreMasker")]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -75,6 +75,8 @@ def code_blocks():
             lines = inspect.cleandoc(block)
             if re.search(r"^(from|import) |\w\(", lines) and not lines.startswith(("#!", ">>>")):
                 yield pytest.param(lines, id=f"{page.stem}-{number}")
+    for script in sorted(DOCS.parent.glob("examples/plot_*.py")):  # run by the docs session
+        yield pytest.param(script.read_text(), id=script.stem)
 
 
 @pytest.mark.parametrize("block", list(code_blocks()))
