@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",  # main_job.py takes minutes: shown, not run
     "within_subsection_order": "FileNameSortKey",
     "ignore_repr_types": r"matplotlib|icecoreseg\.display",  # pictures, not their names
+    "default_thumb_file": os.path.join(os.path.dirname(__file__), "_static", "front.png"),
     "remove_config_comments": True,
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("icecoreseg",),
