@@ -232,8 +232,10 @@ def test_without_smoothing_along_z_slices_are_independent(cut, seed):
 def test_labels_do_not_depend_on_brightness_or_orientation(gain, offset, flip):
     X, _ = noisy_slices(n_slices=2, size=32, air_grey=15, ice_grey=80, sd=6)
     other = (X.astype(np.uint16) * gain + offset)[:, :: -1 if flip else 1]
-    labels = GMMLabeler(reg_covar=0).fit_transform(X)[:, :: -1 if flip else 1]
+    labels = GMMLabeler(reg_covar=0).fit_transform(X.astype(np.uint16))[:, :: -1 if flip else 1]
     np.testing.assert_array_equal(GMMLabeler(reg_covar=0).fit_transform(other), labels)
+    in_bytes = GMMLabeler(reg_covar=0).fit_transform(X)  # smoothed in 16 bits: rounded
+    assert (in_bytes[:, :: -1 if flip else 1] != labels).mean() < 0.005
 
 
 def test_probabilities_sum_to_one_and_fraction_is_the_ice_channel():
@@ -284,7 +286,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="covariance_type='diag'"):
         GMMLabeler(covariance_type="diag").fit(X)
     with pytest.raises(ValueError, match="at least 2 different grey levels"):
-        GMMLabeler().fit(np.full((1, 4, 4), 7, dtype=np.uint8))
+        GMMLabeler(smoothing=None).fit(np.full((1, 4, 4), 7, dtype=np.uint8))
 
 
 def test_input_is_unchanged_and_refit_forgets():

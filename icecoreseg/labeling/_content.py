@@ -3,7 +3,6 @@
 import numpy as np
 
 from icecoreseg.labeling._quality import noise_share
-from icecoreseg.labeling.histogram import slice_histogram
 
 
 def ice_by_level(histogram, mixture, rule):
@@ -65,8 +64,8 @@ def explain_slice(labeler, X, number):
     number = range(X.shape[0])[number]
     first = max(0, number - labeler._halo())
     slab = np.asarray(X[first : number + labeler._halo() + 1])
-    (smoothed,), (inside,) = labeler._smooth(slab, slice(number - first, number - first + 1))
-    histogram = slice_histogram(smoothed[inside])
+    (levels,) = labeler._levels(slab, slice(number - first, number - first + 1))
+    histogram = levels.histogram
     if histogram.n_voxels == 0:
         raise ValueError(f"Slice {number} has no voxel inside the specimen.")
     mixture = labeler._mixture_of(histogram)

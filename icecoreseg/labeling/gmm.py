@@ -8,19 +8,15 @@ from icecoreseg._validation import (
     check_choice,
     check_grey_values,
     check_positive_int,
-    inside_mask,
     warn_if_outside_unmarked,
 )
 from icecoreseg.labeling._anchor import fit_anchored, typical_mixture
 from icecoreseg.labeling._content import ice_by_level
-from icecoreseg.labeling._labeler import Labeler, labels_of_fraction
+from icecoreseg.labeling._labeler import Labeler
+from icecoreseg.labeling._levels import Levels, mean_change
 from icecoreseg.labeling._quality import warn_of_doubts
-from icecoreseg.labeling._smoothing import smooth_inside, smoothing_reach
-from icecoreseg.labeling.histogram import (
-    bin_index,
-    pool_histograms,
-    slice_histogram,
-)
+from icecoreseg.labeling._smoothing import smoothing_reach
+from icecoreseg.labeling.histogram import pool_histograms
 from icecoreseg.labeling.mixture import Mixture, fit_mixture
 
 _FIT_OPTIONS = ("covariance_type", "tol", "max_iter", "reg_covar", "random_state")
@@ -201,7 +197,7 @@ class GMMLabeler(Labeler):
         array of the same shape, uint8
             AIR, ICE, OUTSIDE. A voxel is ice where ice is more likely than not.
         """
-        return self._apply(X, labels_of_fraction, np.uint8)
+        return self._apply(X, Levels.label, np.uint8)
 
     def predict_fraction(self, X):
         """Probability of ice of every voxel.
@@ -216,7 +212,7 @@ class GMMLabeler(Labeler):
         array of the same shape, float32
             Posterior of equation (2), NaN outside.
         """
-        return self._apply(X, np.asarray, np.float32)
+        return self._apply(X, Levels.look_up, np.float32)
 
     def predict_proba(self, X):
         """Probabilities of air and ice.
@@ -254,7 +250,7 @@ class GMMLabeler(Labeler):
         if self.output == "labels":
             return self.predict(X)
         rule = "linear" if self.output == "linear_fraction" else None
-        return self._apply(X, np.asarray, np.float32, rule)
+        return self._apply(X, Levels.look_up, np.float32, rule)
 
     def _check_parameters(self):
         check_positive_int(self.n_components, name="n_components", minimum=2)
@@ -276,24 +272,18 @@ class GMMLabeler(Labeler):
     def _halo(self):
         return smoothing_reach(self._sigma(), self.sharpening)[0]
 
-    def _smooth(self, slab, inner=slice(None)):
-        """(grey levels, inside) of the inner slices of a slab, smoothed if asked for."""
+    def _levels(self, slab, inner=slice(None)):
+        """Yield the grey levels of the inner slices of a slab, smoothed if asked for."""
         check_grey_values(slab, self.outside)
-        inside = inside_mask(slab, self.outside)
-        if not any(self._sigma()):
-            return slab[inner], inside[inner]
-        smoothed = smooth_inside(
-            slab, inside, self._sigma(), sharpening=self.sharpening, inner=inner
-        )
-        return smoothed, inside[inner]
+        options = {"sharpening": self.sharpening, "outside": self.outside}
+        for number in range(*inner.indices(len(slab))):
+            yield Levels(slab, number, self._sigma(), **options)
 
     def _read(self, X):
         """Of every slice: its histogram, and by how much smoothing has changed its mean."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
-            for raw, plane, mask in zip(slab[inner], *self._smooth(slab, inner), strict=True):
-                values = plane[mask]
-                change = values.mean() - raw[mask].mean() if values.size else 0.0
-                yield slice_histogram(values), change
+            for raw, levels in zip(slab[inner], self._levels(slab, inner), strict=True):
+                yield levels.histogram, mean_change(levels, raw, self.outside)
 
     def _fit(self, histogram, **borrowing):
         options = {key: getattr(self, key) for key in _FIT_OPTIONS}
@@ -324,26 +314,23 @@ class GMMLabeler(Labeler):
         self.separation_ = np.array([row.separation for row in rows])
         self.fell_back_ = np.array([fell_back for _, fell_back in fits])
 
-    def _apply(self, X, finish, dtype, rule=None):
-        """``finish(ice fraction)`` of every slab; the rule is that of `ice_by_level`."""
+    def _apply(self, X, answer, dtype, rule=None):
+        """``answer(levels, table)`` of every slice; the rule is that of `ice_by_level`."""
         check_is_fitted(self)
         X = self._check(X)
 
         def work(slab, inner=slice(None)):
-            pairs = zip(*self._smooth(slab, inner), strict=True)
-            return finish(np.stack([self._fraction(*pair, rule or self.prior) for pair in pairs]))
+            pairs = ((levels, self._ice(levels, rule)) for levels in self._levels(slab, inner))
+            return np.stack([answer(levels, table) for levels, table in pairs])
 
         return map_slabs(work, X, dtype=dtype, halo=self._halo())
 
-    def _fraction(self, levels, inside, rule):
-        """Ice fraction of one slice, by lookup in its histogram's bins."""
-        fraction = np.full(levels.shape, np.nan, dtype=np.float32)
-        values = levels[inside]
-        histogram = slice_histogram(values)
-        if histogram.n_voxels:
-            table = ice_by_level(histogram, self._mixture_of(histogram), rule)
-            fraction[inside] = table[bin_index(values, histogram.width) - histogram.first]
-        return fraction
+    def _ice(self, levels, rule):
+        """Ice content of every bin of a slice."""
+        histogram = levels.histogram
+        if histogram.n_voxels == 0:
+            return np.zeros(0)
+        return ice_by_level(histogram, self._mixture_of(histogram), rule or self.prior)
 
     def _mixture_of(self, histogram):
         """Mixture that labels a slice: its own, or the stack's if it can have none."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,10 @@ def grey_histogram(values, width=1.0):
     if values.size == 0:
         return Histogram(0, np.zeros(0, dtype=np.int64), width)
     if values.dtype == np.uint8 and width == 1:
-        counts = _count_bytes(values)
-        first = 0
-    else:
-        index = bin_index(values, width)
-        first = int(index.min())
-        counts = np.bincount(index - first)
-    filled = np.flatnonzero(counts)
-    return Histogram(first + int(filled[0]), counts[filled[0] : filled[-1] + 1], width)
+        return count_whole_numbers(values)
+    index = bin_index(values, width)
+    first = int(index.min())
+    return _without_empty_ends(first, np.bincount(index - first), width)
 
 
 def slice_histogram(values):
@@ -79,21 +76,55 @@ def bin_index(values, width):
     return np.rint(values / width).clip(-LAST_BIN, LAST_BIN).astype(np.int32)
 
 
-def _count_bytes(values):
-    """Counts of the 256 byte values.
+def count_whole_numbers(values, width=1.0, *, empty=None):
+    """Histogram of an array of whole numbers of 8 or 16 bits, none of them left out but one.
 
-    Two neighbouring bytes are counted as one 16-bit number: half the increments, and no
-    int64 copy of the whole slice at once.
+    Parameters
+    ----------
+    values : array of any shape
+        uint8, uint16 or int16.
+    width : float
+        Grey levels per step.
+    empty : int, optional
+        The number that marks voxels which do not count.
+
+    Returns
+    -------
+    Histogram
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count_whole_numbers(np.array([[-2, 1, 1, 9]], dtype=np.int16), empty=9).counts.tolist()
+    [1, 0, 0, 2]
     """
-    values = np.ascontiguousarray(values).ravel()
-    even = values[: values.size // 2 * 2].view(np.uint16)
-    pairs = np.zeros(2**16, dtype=np.int64)
-    for start in range(0, even.size, 2**19):
-        pairs += np.bincount(even[start : start + 2**19], minlength=2**16)
-    counts = pairs.reshape(256, 256).sum(0) + pairs.reshape(256, 256).sum(1)
-    if values.size % 2:
-        counts[values[-1]] += 1
-    return counts
+    counts = _count_bytes(values) if values.dtype == np.uint8 else _count_words(values)
+    first = -(2**15) if values.dtype == np.int16 else 0
+    if empty is not None:
+        counts[empty - first] = 0
+    return _without_empty_ends(first, counts, width)
+
+
+def _without_empty_ends(first, counts, width):
+    filled = np.flatnonzero(counts)
+    if not filled.size:
+        return Histogram(0, np.zeros(0, dtype=np.int64), width)
+    return Histogram(first + int(filled[0]), counts[filled[0] : filled[-1] + 1], width)
+
+
+def _count_bytes(values):
+    """Counts of the 256 byte values, by Pillow: several times faster than ``np.bincount``."""
+    image = Image.fromarray(np.ascontiguousarray(values).reshape(1, -1))
+    return np.array(image.histogram(), dtype=np.int64)
+
+
+def _count_words(values):
+    """Counts of the 65536 values of 16-bit numbers, in rising order, some at a time."""
+    words = np.ascontiguousarray(values).ravel().view(np.uint16)
+    counts = np.zeros(2**16, dtype=np.int64)
+    for start in range(0, words.size, 2**18):
+        counts += np.bincount(words[start : start + 2**18], minlength=2**16)
+    return np.roll(counts, 2**15) if values.dtype == np.int16 else counts
 
 
 def pool_histograms(histograms):

@@ -1,0 +1,138 @@
+"""The grey levels of one slice: counted once, looked up as often as there are answers.
+
+A mixture needs a histogram of the slice, and says what every grey level stands for. Whole
+numbers are looked up as they are; where the answer changes but once, as from air to ice,
+a comparison replaces the look-up.
+"""
+
+import numpy as np
+
+from icecoreseg._validation import inside_mask
+from icecoreseg.labeling._labeler import labels_of_fraction
+from icecoreseg.labeling._smoothing import OUTSIDE_LEVEL, smooth_slice
+from icecoreseg.labeling.histogram import bin_index, count_whole_numbers, slice_histogram
+
+ROWS = 64
+"""Rows that are looked up at a time, so that temporaries stay in cache."""
+
+
+class Levels:
+    """Grey levels of one slice of a slab, smoothed if asked for.
+
+    Parameters
+    ----------
+    slab : array of shape (n_slices, n_rows, n_columns)
+        Grey levels; the slice's neighbours are there for the smoothing.
+    number : int
+        The slice.
+    sigma, sharpening
+        See `smooth_slice`.
+    outside : float or int
+        Value of the voxels outside; NaN always counts as outside.
+
+    Attributes
+    ----------
+    histogram : Histogram
+        Of the voxels inside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slab = np.array([[[0, 3, 3, 5]]], dtype=np.uint8)
+    >>> levels = Levels(slab, 0, (0, 0, 0), outside=0)
+    >>> levels.histogram.counts.tolist(), levels.histogram.levels.tolist()
+    ([2, 0, 1], [3.0, 4.0, 5.0])
+    >>> levels.label(np.array([0.0, 0.4, 0.9])).tolist()
+    [[255, 0, 0, 1]]
+    """
+
+    def __init__(self, slab, number, sigma, *, sharpening=0.0, outside=np.nan):
+        self.values, self.width, self.empty = slab[number], 1.0, outside
+        if any(sigma):
+            options = {"sharpening": sharpening, "outside": outside}
+            self.values, self.width = smooth_slice(slab, number, sigma, **options)
+            self.empty = OUTSIDE_LEVEL if self.values.dtype == np.int16 else np.nan
+        self.is_whole = self.values.dtype.kind != "f"
+        if self.is_whole:
+            empty = None if np.isnan(self.empty) else int(self.empty)
+            self.histogram = count_whole_numbers(self.values, self.width, empty=empty)
+        else:
+            inside = self.values[self._inside()]
+            self.histogram = slice_histogram(inside)
+            self._bins = bin_index(inside, self.histogram.width) - self.histogram.first
+
+    def _inside(self):
+        return inside_mask(self.values, self.empty)
+
+    def look_up(self, table):
+        """What a table says of every voxel.
+
+        Parameters
+        ----------
+        table : array of shape (n_bins,)
+            One number per bin of the histogram.
+
+        Returns
+        -------
+        array of shape (n_rows, n_columns), float32
+            NaN outside.
+        """
+        if not self.is_whole:
+            result = np.full(self.values.shape, np.nan, dtype=np.float32)
+            result[self._inside()] = np.asarray(table, dtype=np.float32)[self._bins]
+            return result
+        unsigned = self.values.view(f"u{self.values.itemsize}")
+        every = np.full(2 ** (8 * unsigned.itemsize), np.nan, dtype=np.float32)
+        every[(self.histogram.first + np.arange(len(table))) % every.size] = table
+        result = np.empty(self.values.shape, dtype=np.float32)
+        for rows in self._some_rows():
+            every.take(unsigned[rows], out=result[rows], mode="clip")
+        return result
+
+    def label(self, table):
+        """Labels from the ice content of every bin: ICE above one half.
+
+        Parameters
+        ----------
+        table : array of shape (n_bins,)
+            See `look_up`.
+
+        Returns
+        -------
+        array of shape (n_rows, n_columns), uint8
+        """
+        is_ice = np.asarray(table) > 0.5
+        if not self.is_whole or (is_ice[:-1] > is_ice[1:]).any():
+            return labels_of_fraction(self.look_up(table))
+        first_ice = self.histogram.first + np.count_nonzero(~is_ice)
+        labels = np.empty(self.values.shape, dtype=np.uint8)
+        for rows in self._some_rows():
+            np.greater_equal(self.values[rows], first_ice, out=labels[rows].view(bool))
+            if not np.isnan(self.empty):
+                void = (self.values[rows] == self.empty).view(np.uint8)
+                labels[rows] |= -void  # 255, which is OUTSIDE
+        return labels
+
+    def _some_rows(self):
+        for start in range(0, len(self.values), ROWS):
+            yield slice(start, start + ROWS)
+
+
+def mean_change(levels, raw, outside):
+    """By how much smoothing has changed the mean of a slice, from some of its rows.
+
+    Parameters
+    ----------
+    levels : Levels
+        The smoothed slice.
+    raw : array of shape (n_rows, n_columns)
+        The same slice before.
+    outside : float or int
+        Value of its voxels outside.
+    """
+    some = slice(None, None, max(1, len(raw) // 256))
+    raw, smoothed = raw[some], levels.values[some]
+    inside = inside_mask(raw, outside)
+    if smoothed is raw or not inside.any():
+        return 0.0
+    return float(smoothed[inside].mean(dtype=float) * levels.width - raw[inside].mean(dtype=float))
