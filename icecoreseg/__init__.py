@@ -33,6 +33,7 @@ _HOME = {
     "compare_labelers": "labeling",
     "downsample_labels": "downsampling",
     "open_stack": "stacks",
+    "progress_bars": "_progress",
     "read_metadata": "stacks",
     "write_stack": "stacks",
 }

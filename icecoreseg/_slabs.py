@@ -6,10 +6,11 @@ array, so that temporaries stay as small as a slab) or to a dask array (lazily, 
 task per slab).
 """
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
+from icecoreseg._progress import progress
 from icecoreseg._validation import is_lazy
 
 SLAB_VOXELS = 2**23
@@ -73,11 +74,13 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     n_slices = stacks[0].shape[0]
     result = np.empty((n_slices // factor, *tail), dtype=dtype)
     slice_voxels = int(np.prod(stacks[0].shape[1:]))
-    for start, stop in slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo):
-        first = max(0, start - halo)
-        slabs = [stack[first : stop + halo] for stack in stacks]
-        inner = {"inner": slice(start - first, stop - first)} if halo else {}
-        result[start // factor : stop // factor] = function(*slabs, **inner)
+    with progress(total=n_slices, unit="slice") as bar:
+        for start, stop in slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo):
+            first = max(0, start - halo)
+            slabs = [stack[first : stop + halo] for stack in stacks]
+            inner = {"inner": slice(start - first, stop - first)} if halo else {}
+            result[start // factor : stop // factor] = function(*slabs, **inner)
+            bar.update(stop - start)
     return result
 
 
@@ -153,14 +156,15 @@ def slice_chunks(stack, factor):
     return tuple(min(step, n_slices - start) for start in range(0, n_slices, step))
 
 
-def iterate_slabs(*stacks, multiple=1):
+def iterate_slabs(*stacks, multiple=1, verbose=None, description=None):
     """Yield ``(start, *numpy slabs)`` of one or more stacks, computing lazy ones slab by slab.
 
-    Fits and reductions use it: never more than one slab of each stack is in memory.
-    Lazy stacks are cut at their chunks, others at `SLAB_VOXELS`.
+    Fits and reductions use it: never more than a slab per core of each stack is in memory.
+    Lazy stacks are cut at their chunks, others at `SLAB_VOXELS`. `verbose` and `description`
+    are those of `progress`.
     """
-    for start, stop in _bounds(stacks, multiple):
-        yield (start, *(np.asarray(stack[start:stop]) for stack in stacks))
+    bounds = _bounds(stacks, multiple)
+    yield from _computed(stacks, bounds, verbose=verbose, description=description)
 
 
 def iterate_with_halo(stack, halo):
@@ -170,17 +174,59 @@ def iterate_with_halo(stack, halo):
     Every chunk of a lazy stack is computed once: what the next slab needs is kept.
     """
     bounds = list(_bounds((stack,), 1, at_least=halo))
-    unread = iter(bounds)
+    unread = _computed((stack,), bounds)
     first, held = 0, np.empty((0, *stack.shape[1:]), dtype=stack.dtype)
     for start, stop in bounds:
         drop = max(0, start - halo - first)
         first, held = first + drop, held[drop:]
         while first + len(held) < min(stop + halo, stack.shape[0]):
-            piece = np.asarray(stack[slice(*next(unread))])
+            piece = next(unread)[1]
             held = np.concatenate([held, piece]) if len(held) else piece
         begin = max(0, start - halo) - first
         slab = held[begin : stop + halo - first]
         yield start, slab, slice(start - first - begin, stop - first - begin)
+
+
+def _computed(stacks, bounds, **bar):
+    """Yield ``(start, *numpy slabs)``, lazy ones computed some at a time: see `slabs_at_once`."""
+    at_once = slabs_at_once(stacks)
+    bounds = iter(bounds)
+    with progress(total=stacks[0].shape[0], unit="slice", **bar) as bar:
+        while group := list(islice(bounds, at_once)):
+            slabs = [[stack[start:stop] for stack in stacks] for start, stop in group]
+            slabs = list(_compute(slabs))
+            for start, stop in group:
+                yield (start, *map(np.asarray, slabs.pop(0)))
+                bar.update(stop - start)
+
+
+def _compute(slabs):
+    if not any(is_lazy(stack) for stack in slabs[0]):
+        return slabs
+    import dask
+
+    return dask.compute(*slabs)
+
+
+def slabs_at_once(stacks):
+    """How many slabs to compute together: one per core that dask may use, at most eight.
+
+    Neighbours share what both need (the halo of a step before), and no core is idle. One if
+    nothing is lazy.
+    """
+    lazy = [stack for stack in stacks if is_lazy(stack)]
+    if not lazy:
+        return 1
+    import dask
+    from dask.base import get_scheduler
+    from dask.system import CPU_COUNT
+
+    get = get_scheduler(collections=lazy)
+    if hasattr(getattr(get, "__self__", None), "nthreads"):  # a client of a cluster
+        return min(8, max(1, sum(get.__self__.nthreads().values())))
+    if get is not dask.threaded.get:
+        return 1
+    return min(8, dask.config.get("num_workers", None) or CPU_COUNT)
 
 
 def _bounds(stacks, multiple, at_least=1):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from icecoreseg._progress import track
 from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import check_choice, check_stack, check_voxel_size, is_lazy
 from icecoreseg.stacks._files import replacing, write_whole
@@ -34,7 +33,7 @@ def write_stack(
     metadata=None,
     as_type=None,
     provenance=None,
-    verbose=False,
+    verbose=None,
 ):
     """Write a stack to a folder of slices, a zarr store, a multipage TIFF or a ``.npy`` file.
 
@@ -75,8 +74,10 @@ def write_stack(
     provenance : dict, optional
         What the stack was made by, for the manifest: values as in `metadata`, and
         estimators, which are recorded by class, parameters and a digest of what they learnt.
-    verbose : bool or int
-        Whether to show a progress bar, with slices per second and time left.
+    verbose : bool or int, optional
+        Whether to show a progress bar, with slices per second and time left: True in
+        terminals and notebooks, 2 everywhere. Default: there, if it takes over a second
+        (see `progress_bars`).
 
     Raises
     ------
@@ -227,10 +228,8 @@ def _write_file(path, stack, format, overwrite, said, verbose):
 
 def _slices(stack, *, description, verbose):
     """Yield the slices one by one, computing slab by slab."""
-    every = (pixels for _, slab in iterate_slabs(stack) for pixels in slab)
-    return track(
-        every, verbose=verbose, total=stack.shape[0], description=description, unit="slice"
-    )
+    for _, slab in iterate_slabs(stack, description=description, verbose=verbose):
+        yield from slab
 
 
 def _write_npy(target, slices, stack):
