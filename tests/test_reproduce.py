@@ -189,9 +189,8 @@ def test_published_data_runs_through_the_same_steps(tmp_path, monkeypatch, capsy
     """Generated cores in the layout of the data set; no truth, but weighed masses."""
     data, output = tmp_path / "data", tmp_path / "run"
     kinds = ("snow", "firn", "ice")
-    write_tgrs2023(
-        [make_ice_core(kind, n_slices=10, n_columns=48, random_state=0) for kind in kinds], data
-    )
+    shape = {"n_slices": 8, "n_columns": 40, "noise": 0.02}
+    write_tgrs2023([make_ice_core(kind, random_state=0, **shape) for kind in kinds], data)
     options = ["--tiny", "--output", str(output), "--data", str(data), "--until", "figures"]
     run.main(options)
     table = pd.read_csv(output / "tables" / "table_2.csv")

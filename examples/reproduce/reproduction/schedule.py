@@ -60,8 +60,8 @@ FULL = Schedule(
 )
 TINY = Schedule(
     seeds=(0,),
-    n_slices=10,
-    n_columns=48,
+    n_slices=8,
+    n_columns=40,
     n_unseen=4,
     max_epochs=2,
     batches_per_epoch=4,

@@ -42,7 +42,13 @@ def train(folder, *, root, network, cores, seed, schedule):
             ys.append(target[run])
     checkpoint = folder.with_name(f"{folder.name}.checkpoint")
     model = make_network(network, schedule, seed=seed, checkpoint=checkpoint)
-    model.fit(*parts["train"], validation_data=parts["validation"])
+    try:
+        model.fit(*parts["train"], validation_data=parts["validation"])
+    except ValueError as error:
+        if "of another training" not in str(error):
+            raise
+        checkpoint.unlink()  # of an earlier run, whose labels were others
+        model.fit(*parts["train"], validation_data=parts["validation"])
     model.save(folder / "unet.safetensors")
     pd.DataFrame(model.history_).to_csv(folder / "history.csv", index=False)
     checkpoint.unlink(missing_ok=True)
