@@ -20,6 +20,7 @@ from icecoreseg.labeling.histogram import pool_histograms
 from icecoreseg.labeling.mixture import Mixture, fit_mixture
 
 _FIT_OPTIONS = ("covariance_type", "tol", "max_iter", "reg_covar", "random_state")
+_FIRST_TOL = 1e-6
 
 
 class GMMLabeler(Labeler):
@@ -180,7 +181,7 @@ class GMMLabeler(Labeler):
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
         alone = [self._fit_alone(h) for h in histograms]
         self.mixture_ = typical_mixture(alone) or self._fit(pool_histograms(histograms))
-        self._store([self._fit_slice(h) for h in histograms])
+        self._store([self._borrow(*pair) for pair in zip(histograms, alone, strict=True)])
         warn_of_doubts(self, np.array(changes))
         return self
 
@@ -285,19 +286,20 @@ class GMMLabeler(Labeler):
             for raw, levels in zip(slab[inner], self._levels(slab, inner), strict=True):
                 yield levels.histogram, mean_change(levels, raw, self.outside)
 
-    def _fit(self, histogram, **borrowing):
-        options = {key: getattr(self, key) for key in _FIT_OPTIONS}
-        return fit_mixture(histogram, self.n_components, **options, **borrowing)
+    def _fit(self, histogram, **special):
+        options = {key: getattr(self, key) for key in _FIT_OPTIONS} | special
+        return fit_mixture(histogram, self.n_components, **options)
 
     def _fit_alone(self, histogram):
         """Mixture of one slice by itself, or None where there is nothing to fit."""
         if np.count_nonzero(histogram.counts) < self.n_components:
             return None
-        return self._fit(histogram)
+        if self.anchor_strength == 0:
+            return self._fit(histogram)
+        return self._fit(histogram, tol=max(self.tol, _FIRST_TOL))  # the start of another fit
 
-    def _fit_slice(self, histogram):
+    def _borrow(self, histogram, alone):
         """(mixture of one slice or None, whether it fell back on the stack's)."""
-        alone = self._fit_alone(histogram)
         if histogram.n_voxels == 0 or self.anchor_strength == 0:
             return alone, False
         return fit_anchored(histogram, alone, self.mixture_, self.anchor_strength, self._fit)
@@ -334,4 +336,4 @@ class GMMLabeler(Labeler):
 
     def _mixture_of(self, histogram):
         """Mixture that labels a slice: its own, or the stack's if it can have none."""
-        return self._fit_slice(histogram)[0] or self.mixture_
+        return self._borrow(histogram, self._fit_alone(histogram))[0] or self.mixture_
