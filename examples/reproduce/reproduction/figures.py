@@ -51,7 +51,7 @@ COMPARED = {
 
 def figure_05(results):
     """Fig. 5: methods that learn nothing, on both resolutions of three specimens."""
-    figure, axes = plt.subplots(6, 5, figsize=(10.5, 12.5), layout="compressed")
+    figure, axes = plt.subplots(6, 5, figsize=(10, 11.5), layout="constrained")
     rows = [(core, resolution) for core in results.cores for resolution in ("low", "high")]
     for row, (core, resolution) in zip(axes, rows, strict=True):
         X = _middle_slices(results, core, resolution)
@@ -62,7 +62,8 @@ def figure_05(results):
         row[0].set_title(f"{kind_of(core)}, {resolution} resolution", fontsize="medium")
         levels = X[len(X) // 2]
         row[4].hist(levels[~np.isnan(levels)], bins=np.arange(0, 200, 2) - 0.5, color="0.6")
-        row[4].set(yticks=[], xlabel="grey level")
+        row[4].set(yticks=[])
+    axes[-1, 4].set_xlabel("grey level")
     return figure
 
 
