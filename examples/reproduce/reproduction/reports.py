@@ -7,6 +7,7 @@ from icecoreseg.datasets import published_specimens
 from reproduction import cores as rooms
 from reproduction import tables
 from reproduction.figures import FIGURES
+from reproduction.published import GENERAL_NOTES
 
 
 def write_tables(folder, *, root, tested):
@@ -27,6 +28,7 @@ def write_tables(folder, *, root, tested):
     written["ablation"] = tables.ablation(unseen[0])
     for name, table in written.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
+    (folder / "table_2_notes.txt").write_text("\n".join(GENERAL_NOTES) + "\n")
 
 
 def table_1(cards):
