@@ -64,6 +64,8 @@ def intercept_tensor(y, voxel_size_um, *, phase=ICE):
     inverse_lengths = rates / (2 * (ice if phase == ICE else 1 - ice))
     units, _ = step_vectors(STEPS_3D, edges_um)
     tensor = fit_quadric(units, inverse_lengths**2, direction_weights(units))
+    if np.linalg.eigvalsh(tensor)[0] <= 0:
+        raise ValueError("The intercepts fit no ellipsoid: too few, or of too odd a structure.")
     return _describe(tensor)
 
 
@@ -78,7 +80,7 @@ def fit_quadric(units, values, weights):
 
 def _describe(tensor):
     eigenvalues, vectors = np.linalg.eigh(tensor)  # ascending: the longest axis first
-    lengths = 1 / np.sqrt(np.maximum(eigenvalues, np.finfo(float).tiny))
+    lengths = 1 / np.sqrt(eigenvalues)
     along, across = 1 / np.sqrt(tensor[0, 0]), np.linalg.det(tensor[1:, 1:]) ** -0.25
     return {
         "lengths_mm": lengths,

@@ -33,6 +33,7 @@ def write_pages(target, slices, shape, dtype, voxel_size_um, text=""):
     """
     n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     imagej = n_bytes < _LARGEST_IMAGEJ and dtype.str[1:] in ("u1", "u2", "f4")
+    imagej = imagej and shape[2] > 1  # tifffile drops an axis of one column from such files
     dialect = {"imagej": True} if imagej else {"bigtiff": True, "ome": True}
     metadata = {"axes": "ZYX"}
     if text:

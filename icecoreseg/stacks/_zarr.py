@@ -5,6 +5,7 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from icecoreseg.stacks._png import SliceHeader
 from icecoreseg.stacks._sources import Source
 
 _CHUNK_VOXELS = 2**22
+_OPENING = Lock()  # zarr's settings are global, and taken over when an array is opened
 _TYPES = ("u1", "u2", "f4", "f8", "b1")
 
 
@@ -76,11 +78,15 @@ class ZarrFolder:
             zarr_format=3,
         )
 
+    def _open_to_write(self):
+        """The array, set to write chunks of AIR alone too: one that is missing is an error."""
+        zarr = import_zarr()
+        with _OPENING, zarr.config.set({"array.write_empty_chunks": True}):
+            return zarr.open_array(self.folder, mode="r+")
+
     def write(self, piece, slab):
         """Write the slices of a chunk; its checksum."""
-        array = import_zarr().open_array(
-            self.folder, mode="r+", config={"write_empty_chunks": True}
-        )
+        array = self._open_to_write()
         start = piece * self.per_piece
         try:
             array[start : start + len(slab)] = slab
