@@ -64,37 +64,39 @@ class Levels:
     def _inside(self):
         return inside_mask(self.values, self.empty)
 
-    def look_up(self, table):
+    def look_up(self, table, out=None):
         """What a table says of every voxel.
 
         Parameters
         ----------
         table : array of shape (n_bins,)
             One number per bin of the histogram.
+        out : array of shape (n_rows, n_columns), optional
+            Where to write the result.
 
         Returns
         -------
         array of shape (n_rows, n_columns), float32
             NaN outside.
         """
+        result = np.empty(self.values.shape, dtype=np.float32) if out is None else out
         if not self.is_whole:
-            result = np.full(self.values.shape, np.nan, dtype=np.float32)
+            result[:] = np.nan
             result[self._inside()] = np.asarray(table, dtype=np.float32)[self._bins]
             return result
         unsigned = self.values.view(f"u{self.values.itemsize}")
         every = np.full(2 ** (8 * unsigned.itemsize), np.nan, dtype=np.float32)
         every[(self.histogram.first + np.arange(len(table))) % every.size] = table
-        result = np.empty(self.values.shape, dtype=np.float32)
         for rows in self._some_rows():
             every.take(unsigned[rows], out=result[rows], mode="clip")
         return result
 
-    def label(self, table):
+    def label(self, table, out=None):
         """Labels from the ice content of every bin: ICE above one half.
 
         Parameters
         ----------
-        table : array of shape (n_bins,)
+        table, out
             See `look_up`.
 
         Returns
@@ -102,10 +104,11 @@ class Levels:
         array of shape (n_rows, n_columns), uint8
         """
         is_ice = np.asarray(table) > 0.5
+        labels = np.empty(self.values.shape, dtype=np.uint8) if out is None else out
         if not self.is_whole or (is_ice[:-1] > is_ice[1:]).any():
-            return labels_of_fraction(self.look_up(table))
+            labels[:] = labels_of_fraction(self.look_up(table))
+            return labels
         first_ice = self.histogram.first + np.count_nonzero(~is_ice)
-        labels = np.empty(self.values.shape, dtype=np.uint8)
         for rows in self._some_rows():
             np.greater_equal(self.values[rows], first_ice, out=labels[rows].view(bool))
             if not np.isnan(self.empty):

@@ -317,13 +317,15 @@ class GMMLabeler(Labeler):
         self.fell_back_ = np.array([fell_back for _, fell_back in fits])
 
     def _apply(self, X, answer, dtype, rule=None):
-        """``answer(levels, table)`` of every slice; the rule is that of `ice_by_level`."""
+        """``answer(levels, table, out)`` of every slice; the rule is that of `ice_by_level`."""
         check_is_fitted(self)
         X = self._check(X)
 
         def work(slab, inner=slice(None)):
-            pairs = ((levels, self._ice(levels, rule)) for levels in self._levels(slab, inner))
-            return np.stack([answer(levels, table) for levels, table in pairs])
+            result = np.empty((len(slab[inner]), *slab.shape[1:]), dtype=dtype)
+            for row, levels in zip(result, self._levels(slab, inner), strict=True):
+                answer(levels, self._ice(levels, rule), out=row)
+            return result
 
         return map_slabs(work, X, dtype=dtype, halo=self._halo())
 
