@@ -1,25 +1,47 @@
 """Speed of labelling and downsampling, as ratios against public references in one run.
 
 References: scikit-learn's GaussianMixture on the same voxels (fed float64, because its float32
-fit is off by percents), scikit-image's ``downscale_local_mean``, and Pillow's bare PNG decoding.
-CPU seconds, medians. Run ``python benchmarks/bench_labeling.py [--fast]``.
+fit is off by percents), scikit-image's ``downscale_local_mean`` and scipy's Gaussian. The way
+from a folder of raw slices to a folder of coarse labels is compared with the same way
+written plainly with these libraries, and with bare decoding of the slices and encoding of the
+labels by Pillow. CPU seconds, medians. Run ``python benchmarks/bench_labeling.py [--fast]``.
 """
 
 import argparse
-import io
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter
+from skimage.filters import threshold_otsu
 from skimage.transform import downscale_local_mean
 from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
 
-from icecoreseg import GMMLabeler, downsample_labels
+from icecoreseg import (
+    CoreMasker,
+    GMMLabeler,
+    MaskDownsampler,
+    downsample_labels,
+    open_stack,
+    write_stack,
+)
+from icecoreseg.labeling._levels import Levels
+from icecoreseg.labeling._smoothing import smooth_slice
+from icecoreseg.stacks._png import encode_png
+
+UNSMOOTHED = {"smoothing": None, "anchor_strength": 0, "prior": "mixture", "tol": 1e-3}
+PAPER = UNSMOOTHED | {"smoothing": (0, 1.1, 1.1), "sharpening": 0}
+SMOOTHINGS = {"paper's smoothing": PAPER, "default smoothing": {}}
 
 
-def seconds(call, n_rounds):
+def seconds(call, n_rounds=1):
     """Median CPU seconds of a call."""
     times = []
     for _ in range(n_rounds):
@@ -38,39 +60,142 @@ def make_slice(size, ice=0.8):
     return np.where(radius < 0.85, np.rint(grey).clip(1, 255), 0).astype(np.uint8)
 
 
-def main(fast=False):
-    size, n_rounds = (1024, 3) if fast else (4096, 5)
-    plane = make_slice(size)
-    voxels = plane[plane > 0]
-    X = plane[np.newaxis]
-    model = GaussianMixture(2, covariance_type="tied", random_state=0)
-    voxels64 = voxels[:, None].astype(np.float64)
-    labeler = GMMLabeler(smoothing=None, anchor_strength=0, tol=1e-3, outside=0)
-    smoother = GMMLabeler(outside=0).fit(X)
-    png = io.BytesIO()
-    Image.fromarray(plane).save(png, "PNG")
-    labels = np.random.default_rng(0).integers(0, 2, (2, size, size), dtype=np.uint8)
+def plain_smooth(slab, mask, sigma, sharpening):
+    """Normalised Gaussian smoothing of the middle slice by scipy."""
+    result = 0
+    for factor, scale in ((1 + sharpening, 1), (-sharpening, 2)):
+        if factor:
+            options = {"sigma": [scale * s for s in sigma], "truncate": 2.0}
+            grey = gaussian_filter(np.where(mask, slab, 0).astype(np.float32), **options)
+            norm = gaussian_filter(mask.astype(np.float32), **options)
+            result = result + factor * (grey / np.maximum(norm, 1e-6))[len(slab) // 2]
+    return result
 
-    rows = {
-        "fit": (lambda: model.fit(voxels64), lambda: labeler.fit(X)),
-        "predict": (lambda: model.predict(voxels64), lambda: labeler.predict(X)),
-        "downsample": (
-            lambda: downscale_local_mean(labels, (2, 2, 2)) > 0.5,
-            lambda: downsample_labels(labels, ties="air"),
-        ),
-        "PNG decoding / default fit + predict": (
-            lambda: np.asarray(Image.open(png)),
-            lambda: smoother.fit(X).predict(X),
-        ),
+
+def plain_chain(files, target):
+    """Mask, smooth, label, reduce and write, slice by slice, as one would write it down."""
+    labels = []
+    for file in files:
+        grey = np.asarray(Image.open(file))
+        rough = gaussian_filter(grey.astype(np.float32), 8)
+        mask = binary_erosion(binary_fill_holes(rough > threshold_otsu(rough)), iterations=4)
+        smooth = plain_smooth(grey[None], mask[None], (0, 1.1, 1.1), 0)
+        model = GaussianMixture(2, covariance_type="tied", random_state=0)
+        voxels = smooth[mask].astype(np.float64)[:, None]
+        ice = model.fit(voxels).means_.argmax()
+        labels.append(np.zeros(grey.shape, np.uint8))
+        labels[-1][mask] = model.predict(voxels) == ice
+    for number in range(0, len(files), 2):
+        coarse = downscale_local_mean(np.stack(labels[number : number + 2]), (2, 2, 2)) > 0.5
+        Image.fromarray(coarse[0].view(np.uint8)).save(target / f"{number:05}.png")
+
+
+def our_chain(source, target, options):
+    """The same in this package; the anchor is learned from the first slab."""
+    steps = CoreMasker(outside=0), GMMLabeler(outside=0, **options), MaskDownsampler(2)
+    scan = open_stack(source)
+    labels = make_pipeline(*steps).fit(scan[: scan.chunks[0][0]]).transform(scan)
+    write_stack(labels, target, overwrite=True)
+
+
+def bare(files, coarse, encode):
+    """Decode the slices, encode one coarse mask for every pair; nothing in between."""
+    for file in files:
+        np.asarray(Image.open(file))
+    for _ in range(len(files) // 2):
+        encode(coarse)
+
+
+def by_pillow(pixels):
+    """Pillow's PNG at its defaults."""
+    with tempfile.TemporaryFile() as file:
+        Image.fromarray(pixels).save(file, "PNG")
+
+
+def steps(plane, n_rounds):
+    """Rows (name, seconds of the reference, ours) of single steps."""
+    X, size = plane[np.newaxis], plane.shape[0]
+    voxels = plane[plane > 0][:, None].astype(np.float64)
+    model = GaussianMixture(2, covariance_type="tied", random_state=0)
+    labeler = GMMLabeler(outside=0, **UNSMOOTHED)
+    yield "fit", seconds(lambda: model.fit(voxels)), seconds(lambda: labeler.fit(X), n_rounds)
+    reference = seconds(lambda: model.predict(voxels), n_rounds)
+    yield "predict (with its own fit)", reference, seconds(lambda: labeler.predict(X), n_rounds)
+    levels = Levels(X, 0, (0, 0, 0), outside=0)
+    table = levels.histogram.levels > labeler.means_.mean()
+    yield "predict (the labels alone)", reference, seconds(lambda: levels.label(table), n_rounds)
+    same = (labeler.predict(X)[plane[None] > 0] == 1) == (
+        model.predict(voxels) == model.means_.argmax()
+    )
+    print(f"labels that differ from scikit-learn's: {np.count_nonzero(~same)} of {same.size}")
+    slab = np.stack([np.roll(plane, 7 * z, axis=0) for z in range(11)])
+    for name, sigma, sharpening in (("2-D", (0, 1.1, 1.1), 0), ("3-D", (1.15,) * 3, 0.8)):
+        part = slab if sigma[0] else X
+        ours = seconds(
+            lambda part=part, sigma=sigma, sharpening=sharpening: smooth_slice(
+                part, len(part) // 2, sigma, sharpening=sharpening, outside=0
+            ),
+            n_rounds,
+        )
+        theirs = seconds(
+            lambda part=part, sigma=sigma, sharpening=sharpening: plain_smooth(
+                part, part > 0, sigma, sharpening
+            )
+        )
+        yield f"smooth {name} (scipy, per slice of a stack)", theirs / len(part), ours
+    labels = np.random.default_rng(0).integers(0, 2, (2, size, size), dtype=np.uint8)
+    reference = seconds(lambda: downscale_local_mean(labels, (2, 2, 2)) > 0.5, n_rounds)
+    ours = seconds(lambda: downsample_labels(labels, ties="air"), n_rounds)
+    yield "2 x 2 x 2 reduction", reference, ours
+
+
+def chains(plane, folder, n_slices):
+    """Rows of the whole way; CPU seconds per high-resolution slice."""
+    write_stack(np.stack([plane[:, :: (-1) ** z] for z in range(n_slices)]), folder / "scan")
+    files = sorted((folder / "scan").glob("*.png"))
+    coarse = downsample_labels(np.stack([plane > 60] * 2).view(np.uint8))[0]
+    plain = seconds(lambda: plain_chain(files[:2], folder)) / 2
+    bares = {
+        "Pillow": seconds(lambda: bare(files, coarse, by_pillow)) / n_slices,
+        "our encoder": seconds(lambda: bare(files, coarse, encode_png)) / n_slices,
     }
-    print(f"one slice of {size} x {size} uint8; CPU seconds, median of {n_rounds}")
-    print(f"{'step':40s} {'reference':>10s} {'icecoreseg':>10s} {'ratio':>7s}")
-    for name, (reference, ours) in rows.items():
-        slow, quick = seconds(reference, 1 if name == "fit" else n_rounds), seconds(ours, n_rounds)
-        print(f"{name:40s} {slow:10.3f} {quick:10.4f} {slow / quick:7.1f}", flush=True)
+    for name in SMOOTHINGS:
+        command = [sys.executable, __file__, "--chain", name, str(folder)]
+        ours, peak = map(float, subprocess.check_output(command, text=True).split())
+        ours /= n_slices
+        yield f"chain, {name} ({peak:.0f} MiB), plain chain", plain, ours
+        for encoder, reference in bares.items():
+            yield f"chain, {name}, bare PNG ({encoder})", reference, ours
+
+
+def chain_alone(name, folder):
+    """CPU seconds of our chain, and MiB above the imports, in a process of its own."""
+    small = Path(folder) / "small"
+    write_stack(np.stack([make_slice(128)] * 4), small, overwrite=True)
+    our_chain(small, Path(folder) / "small labels", SMOOTHINGS[name])  # imports what it needs
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    used = seconds(lambda: our_chain(Path(folder) / "scan", Path(folder) / name, SMOOTHINGS[name]))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(used, (after - before) / 1024)
+
+
+def main(fast=False):
+    size, n_rounds, n_slices = (1024, 3, 4) if fast else (4096, 5, 8)
+    plane = make_slice(size)
+    print(f"slices of {size} x {size} uint8; CPU seconds per slice, median of {n_rounds}")
+    print(f"{'step':60s} {'reference':>10s} {'icecoreseg':>10s} {'ratio':>7s}")
+    with tempfile.TemporaryDirectory() as folder:
+        for rows in (steps(plane, n_rounds), chains(plane, Path(folder), n_slices)):
+            for name, slow, quick in rows:
+                print(f"{name:60s} {slow:10.3f} {quick:10.4f} {slow / quick:7.2f}", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--fast", action="store_true", help="1024 x 1024 instead of 4096 x 4096")
-    main(parser.parse_args().fast)
+    parser.add_argument("--chain", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.chain:
+        chain_alone(*arguments.chain)
+    else:
+        main(arguments.fast)
