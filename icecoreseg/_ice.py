@@ -4,6 +4,7 @@ The lowest room of the physics: scores (mass error) and microstructure build on 
 """
 
 import warnings
+from numbers import Real
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from icecoreseg._validation import (
     check_fraction_values,
     check_label_values,
     check_stack,
+    check_voxel_size,
     is_lazy,
 )
 from icecoreseg.labels import ICE, OUTSIDE
@@ -95,6 +97,52 @@ def choose_ice_density(temperature_c, ice_density_kg_m3):
             f"ice_density_kg_m3 must be a positive number (about 917), got {ice_density_kg_m3!r}."
         )
     return density
+
+
+def ice_voxels(mass_g, voxel_size_um, *, n_voxels, temperature_c, ice_density_kg_m3):
+    """A weighed mass in voxels of ice.
+
+    Parameters
+    ----------
+    mass_g : float
+        Mass in gram.
+    voxel_size_um : float or (z, y, x)
+        Voxel edge in micrometres.
+    n_voxels : int
+        Voxels of the specimen: an upper bound.
+    temperature_c, ice_density_kg_m3
+        As in `choose_ice_density`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the mass is more than the specimen would weigh if it were all ice.
+
+    Examples
+    --------
+    >>> ice = {"temperature_c": -15, "ice_density_kg_m3": 917}
+    >>> round(ice_voxels(0.917, 100, n_voxels=2 * 10**6, **ice))
+    1000000
+    """
+    volume_m3 = float(np.prod(check_voxel_size(voxel_size_um))) * 1e-18
+    density = choose_ice_density(temperature_c, ice_density_kg_m3)
+    n_ice = float(mass_g) * 1e-3 / (density * volume_m3)
+    if n_ice > n_voxels:
+        raise ValueError(
+            f"weighed_mass_g={mass_g!r} is the mass of {n_ice:.0f} voxels of ice, but the specimen "
+            f"has {n_voxels}. Check the mask, the unit and voxel_size_um."
+        )
+    return n_ice
+
+
+def check_mass(mass_g, *, name="weighed_mass_g"):
+    """Raise ValueError unless a mass is a positive number."""
+    if isinstance(mass_g, bool) or not (isinstance(mass_g, Real) and 0 < mass_g < np.inf):
+        raise ValueError(f"{name} must be a positive number, got {mass_g!r}.")
 
 
 def check_measured(y, *, name="y"):

@@ -1,12 +1,10 @@
 """`MassThresholdLabeler`: the grey threshold that gives the weighed mass."""
 
-from numbers import Real
-
 import numpy as np
 
-from icecoreseg._ice import DEFAULT_TEMPERATURE_C, choose_ice_density
+from icecoreseg._ice import DEFAULT_TEMPERATURE_C, check_mass, ice_voxels
 from icecoreseg._slabs import iterate_slabs
-from icecoreseg._validation import check_grey_values, check_voxel_size, inside_mask
+from icecoreseg._validation import check_grey_values, inside_mask
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling.histogram import pool_histograms, slice_histogram
 from icecoreseg.labels import AIR, ICE, OUTSIDE
@@ -93,7 +91,13 @@ class MassThresholdLabeler(Labeler):
         """
         X = self._check(X)
         histogram = self._histogram(X)
-        n_ice = self._ice_voxels(histogram.n_voxels)
+        n_ice = ice_voxels(
+            self.weighed_mass_g,
+            self.voxel_size_um,
+            n_voxels=histogram.n_voxels,
+            temperature_c=self.temperature_c,
+            ice_density_kg_m3=self.ice_density_kg_m3,
+        )
         n_above = np.append(np.cumsum(histogram.counts[::-1])[::-1], 0)
         bin_ = int(np.argmin(np.abs(n_above - n_ice)))
         self.threshold_ = float((histogram.first + bin_ - 0.5) * histogram.width)
@@ -107,9 +111,7 @@ class MassThresholdLabeler(Labeler):
         return labels
 
     def _check_parameters(self):
-        mass = self.weighed_mass_g
-        if isinstance(mass, bool) or not (isinstance(mass, Real) and 0 < mass < np.inf):
-            raise ValueError(f"weighed_mass_g must be a positive number, got {mass!r}.")
+        check_mass(self.weighed_mass_g)
 
     def _histogram(self, X):
         """Pooled histogram of the specimen, read slab by slab."""
@@ -123,15 +125,3 @@ class MassThresholdLabeler(Labeler):
         if not histograms:
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
         return pool_histograms(histograms)
-
-    def _ice_voxels(self, n_voxels):
-        """Weighed mass in voxels of ice."""
-        volume_m3 = np.prod(check_voxel_size(self.voxel_size_um)) * 1e-18
-        density = choose_ice_density(self.temperature_c, self.ice_density_kg_m3)
-        n_ice = self.weighed_mass_g * 1e-3 / (density * volume_m3)
-        if n_ice > n_voxels:
-            raise ValueError(
-                f"weighed_mass_g={self.weighed_mass_g!r} is the mass of {n_ice:.0f} voxels of ice, "
-                f"but the specimen has {n_voxels}. Check the mask, the unit and voxel_size_um."
-            )
-        return n_ice

@@ -1,14 +1,12 @@
 """`MassCalibratedSegmenter`: let the balance choose the decision threshold."""
 
-from numbers import Real
-
 import numpy as np
 import torch
 from sklearn.base import MetaEstimatorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackClassifier
-from icecoreseg._ice import DEFAULT_TEMPERATURE_C, choose_ice_density
+from icecoreseg._ice import DEFAULT_TEMPERATURE_C, check_mass, ice_voxels
 from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.labels import AIR, ICE
@@ -103,14 +101,16 @@ class MassCalibratedSegmenter(MetaEstimatorMixin, StackClassifier):
         ValueError
             If the mass is not positive, or more than the specimen's volume can hold.
         """
-        n_ice = self._ice_voxels(weighed_mass_g)
+        check_mass(weighed_mass_g)
+        check_voxel_size(self.voxel_size_um)  # before the long prediction
         counts, soft = _fraction_histogram(predict_fraction(self.segmenter, X))
-        n_voxels = int(counts.sum())
-        if n_ice > n_voxels:
-            raise ValueError(
-                f"weighed_mass_g={weighed_mass_g!r} is the mass of {n_ice:.0f} voxels of ice, but "
-                f"the specimen has {n_voxels}. Check the mask, the unit and voxel_size_um."
-            )
+        n_ice = ice_voxels(
+            weighed_mass_g,
+            self.voxel_size_um,
+            n_voxels=int(counts.sum()),
+            temperature_c=self.temperature_c,
+            ice_density_kg_m3=self.ice_density_kg_m3,
+        )
         bin_, n_found = _nearest_threshold(counts, n_ice)
         self.threshold_ = float((np.uint32(bin_) << np.uint32(_SHIFT)).view(np.float32))
         self.mass_error_ = 100 * (n_found / n_ice - 1)
@@ -131,14 +131,6 @@ class MassCalibratedSegmenter(MetaEstimatorMixin, StackClassifier):
     def predict_fraction(self, X):
         """Ice fractions of the segmenter; the threshold does not change them."""
         return predict_fraction(self.segmenter, X)
-
-    def _ice_voxels(self, weighed_mass_g):
-        """Weighed mass in voxels of ice."""
-        if not (isinstance(weighed_mass_g, Real) and 0 < weighed_mass_g < np.inf):
-            raise ValueError(f"weighed_mass_g must be a positive number, got {weighed_mass_g!r}.")
-        volume_m3 = np.prod(check_voxel_size(self.voxel_size_um)) * 1e-18
-        density = choose_ice_density(self.temperature_c, self.ice_density_kg_m3)
-        return float(weighed_mass_g) * 1e-3 / (density * volume_m3)
 
 
 def _fraction_histogram(fraction):

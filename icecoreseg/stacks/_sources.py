@@ -178,20 +178,25 @@ class NpyFile(Source):
 
     def __init__(self, path):
         stack = _map_npy(path)
-        if stack.ndim != 3 or 0 in stack.shape or stack.dtype.str[1:] not in _NPY_TYPES:
-            raise ValueError(
-                f"{path} holds an array of shape {stack.shape} and dtype {stack.dtype}; expected "
-                "(n_slices, n_rows, n_columns) of uint8, uint16, float32, float64 or bool."
-            )
-        dtype = np.dtype(np.uint8) if stack.dtype == bool else stack.dtype.newbyteorder("=")
-        super().__init__(path, stack.shape[0], SliceHeader(stack.shape[1:], dtype))
+        super().__init__(path, stack.shape[0], array_header(stack, path))
 
     def read(self, numbers):
         stack = _map_npy(self.path)
         yield from (stack[number] for number in numbers)
 
 
-_NPY_TYPES = ("u1", "u2", "f4", "f8", "b1")
+_ARRAY_TYPES = ("u1", "u2", "f4", "f8", "b1")
+
+
+def array_header(array, path):
+    """`SliceHeader` of an array on disk, or a ValueError if it is no stack."""
+    if array.ndim != 3 or 0 in array.shape or array.dtype.str[1:] not in _ARRAY_TYPES:
+        raise ValueError(
+            f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; expected "
+            "(n_slices, n_rows, n_columns) of uint8, uint16, float32, float64 or bool."
+        )
+    dtype = np.dtype(np.uint8) if array.dtype == bool else array.dtype.newbyteorder("=")
+    return SliceHeader(array.shape[1:], dtype)
 
 
 def _map_npy(path):

@@ -11,12 +11,10 @@ import numpy as np
 
 from icecoreseg.stacks._files import PART, checksum
 from icecoreseg.stacks._manifest import NAME, read_manifest
-from icecoreseg.stacks._png import SliceHeader
-from icecoreseg.stacks._sources import Source
+from icecoreseg.stacks._sources import Source, array_header
 
 _CHUNK_VOXELS = 2**22
 _OPENING = Lock()  # zarr's settings are global, and taken over when an array is opened
-_TYPES = ("u1", "u2", "f4", "f8", "b1")
 
 
 def import_zarr():
@@ -138,13 +136,7 @@ class ZarrArray(Source):
 
     def __init__(self, path, *, on_error="raise", outside=np.nan):
         array = _open(path)
-        if array.ndim != 3 or 0 in array.shape or array.dtype.str[1:] not in _TYPES:
-            raise ValueError(
-                f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; expected "
-                "(n_slices, n_rows, n_columns) of uint8, uint16, float32, float64 or bool."
-            )
-        dtype = np.dtype(np.uint8) if array.dtype == bool else array.dtype.newbyteorder("=")
-        super().__init__(path, array.shape[0], SliceHeader(array.shape[1:], dtype))
+        super().__init__(path, array.shape[0], array_header(array, path))
         self.per_piece = array.chunks[0]
         self.on_error, self.outside = on_error, outside
         manifest = read_manifest(path)
