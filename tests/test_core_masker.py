@@ -79,7 +79,7 @@ def test_casings(kind, drawing):
     X, specimen = scan(kind, **drawing)
     mask = core_mask(X)
     assert overlap(mask, specimen) > 0.98
-    assert abs(bias(mask, specimen)) < 0.7
+    assert abs(bias(mask, specimen)) < (0.9 if kind == "snow" else 0.5)
 
 
 def drawn(name):
@@ -106,9 +106,9 @@ def drawn(name):
         ("elliptical", "firn", 0.98),
         ("elliptical", "ice", 0.985),
         ("sawn", "ice", 0.98),
-        ("sawn", "snow", 0.92),
-        ("chipped", "ice", 0.98),
-        ("chipped", "firn", 0.95),
+        ("sawn", "snow", 0.97),
+        ("chipped", "ice", 0.985),
+        ("chipped", "firn", 0.97),
     ],
 )
 def test_difficult_outlines(name, kind, least):
@@ -257,11 +257,11 @@ def test_lazy_equals_eager(tmp_path):
 
 
 def test_blocks_agree_away_from_their_ends():
-    X, _ = scan("snow", n_slices=10, n=128)
+    X, _ = scan("snow", n_slices=16, n=96)
     masker = CoreMasker(outside=0).fit(X)
     whole = masker.transform(X)
-    halves = np.concatenate([masker.transform(X[:5]), masker.transform(X[5:])])
-    assert np.array_equal(whole[[0, 1, 2, 7, 8, 9]], halves[[0, 1, 2, 7, 8, 9]])
+    halves = np.concatenate([masker.transform(X[:8]), masker.transform(X[8:])])
+    assert np.array_equal(whole[[0, 1, 14, 15]], halves[[0, 1, 14, 15]])
 
 
 def test_estimator_manners():

@@ -56,7 +56,7 @@ def find_casing(image):
         On the scale of air 0 and ice 1.
     """
     smooth = ndimage.uniform_filter(image, 3)
-    for level in (1.4, 0.5):  # a wall brighter than ice; whatever is outermost
+    for level in (1.4, 0.5, 0.3):  # a wall brighter than ice; whatever is outermost; a dark wall
         circle = _outermost_circle(smooth, level)
         if circle is not None:
             casing = _wall(image, *circle, 0.8 * level)

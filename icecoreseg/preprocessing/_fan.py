@@ -11,15 +11,11 @@ N_ANGLES = 256
 ANGLES = 2 * np.pi * np.arange(N_ANGLES) / N_ANGLES
 
 _FINER = 4  # rays per angle
-_OVAL = 0.35
 _FORBIDDEN = -10.0
 
-_WAVES = np.stack(
+WAVES = np.stack(
     [np.ones(N_ANGLES)] + [wave(n * ANGLES) for n in (1, 2) for wave in (np.cos, np.sin)]
 )
-_ALONE = np.vstack([np.eye(5), -np.eye(5)])
-_BOTH = [size + wave for size in _ALONE[[0, 5]] for wave in _ALONE[[1, 2, 3, 4, 6, 7, 8, 9]]]
-_MOVES = np.vstack([_ALONE, _BOTH])  # an ellipse may need to grow along one axis only
 
 
 class Fan:
@@ -87,36 +83,19 @@ class Fan:
         right = np.take_along_axis(balance, low + 1, axis=1)
         return left + (held - low) * (right - left) - np.abs(places - held) * self.step
 
-    def best_ellipse(self, fraction, pore_length, radii):
-        """Radii with two waves around that enclose most ice for least air: pattern search."""
-        balance = self._balance(fraction)
-        stiffness = _OVAL * _stiffness(fraction, pore_length, radii)
-
-        def gains(waves):
-            outlines = waves @ _WAVES
-            inside = self._read(balance, outlines.T).sum(axis=0)
-            return inside - stiffness * np.abs(np.diff(outlines)).sum(axis=1)
-
-        waves = np.linalg.lstsq(_WAVES.T, radii, rcond=None)[0]
-        best, size = gains(waves[np.newaxis])[0], max(8 * self.step, 2.0)
-        while size > self.step / 4:
-            trials = waves + size * _MOVES
-            found = gains(trials)
-            if found.max() > best:
-                best, waves = found.max(), trials[found.argmax()]
-            else:
-                size /= 2
-        return waves @ _WAVES
-
     def best_radii(self, fraction, pore_length, base):
         """Radii of the closed path that encloses most ice for least air.
 
-        Leaving the base costs so much that pores are not entered. Where the picture ends
-        the path follows the base.
+        Leaving the base costs so much that pores are not entered. Where the base is beyond
+        the picture the path follows it.
         """
         low, high = self.radii[:, 0].min() - base.max(), self.radii[:, -1].max() - base.min()
         away = np.arange(low, high, self.step)
         total = self._read(self._balance(fraction), base[:, np.newaxis] + away)
+        places = np.rint((base - self.base - self.start) / self.step).astype(np.intp)
+        places = np.clip(places, 0, self.seen.shape[1] - 1)
+        unseen = ~np.take_along_axis(self.seen, places[:, np.newaxis], axis=1)[:, 0]
+        total[unseen] = -fraction * np.abs(away)
         stiffness = _stiffness(fraction, pore_length, base)
         path = closed_path(total, stiffness * self.step)
         return np.maximum(base + ndimage.gaussian_filter1d(away[path], 2, mode="wrap"), 0)
@@ -126,11 +105,11 @@ def _stiffness(fraction, pore_length, outline):
     """Cost of a step along the radius at which an outline just spans so many pores in a row.
 
     The fewer grains there are, and the fewer pores fit around, the longer are the gaps
-    that come about by chance: three pores in dense ice, eight in snow, more in small
+    that come about by chance: two pores in dense ice, five in snow, more in small
     pictures.
     """
     radius = outline.mean()
-    n_pores = (3 + 5 * (1 - min(fraction, 1))) * (1 + 4 * pore_length / radius)
+    n_pores = (2 + 5 * (1 - min(fraction, 1))) * (1 + 3 * pore_length / radius)
     arc = 2 * np.pi * radius / N_ANGLES
     return fraction / 2 * n_pores * pore_length / arc / 2
 

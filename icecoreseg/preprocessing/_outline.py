@@ -1,12 +1,13 @@
 """The outline of the specimen: the closed line that parts tissue from emptiness best.
 
-Snow is mostly air, so no threshold shows its outline. In polar coordinates the outline
-is a radius per angle; the best one holds as much ice and as little air as can be, which
-is the two-level model of Chan and Vese (2001, doi 10.1109/83.902291): inside the mean
-ice fraction is f, outside 0, so that a pixel with ice fraction t speaks for the inside
-with ``t - f / 2``. First the best ellipse is found, then the best deviation from it,
-exactly, by dynamic programming. Deviating costs so much that the line does not enter
-pores, but follows breaks that are much wider.
+Snow is mostly air, so no threshold shows its outline. First comes the convex hull of all
+ice, which a loose fragment does not widen and a pore at the rim does not dent. From
+there the line may depart inwards: in polar coordinates it is a radius per angle, and the
+best one holds as much ice and as little air as can be, which is the two-level model of
+Chan and Vese (2001, doi 10.1109/83.902291): inside the mean ice fraction is f, outside
+0, so that a pixel with ice fraction t speaks for the inside with ``t - f / 2``. It is
+found exactly, by dynamic programming. Departing costs so much that the line does not
+enter pores, but follows breaks that are much wider.
 """
 
 from typing import NamedTuple
@@ -16,11 +17,13 @@ from scipy import ndimage
 
 from icecoreseg.preprocessing._casing import find_casing
 from icecoreseg.preprocessing._fan import ANGLES, N_ANGLES, Fan
+from icecoreseg.preprocessing._hull import find_grains, hull_radii, largest_group, round_out
 
 _COARSE_STEPS = 120
 _BAND = 5.0
 _FINE_STEPS = (0.2, 0.5)
 _LEAST_TISSUE = 0.002
+_LOOSE = 1.5  # pores between a fragment and the specimen
 
 
 class Outline(NamedTuple):
@@ -48,38 +51,42 @@ def find_outline(image):
     """
     casing = find_casing(image)
     smooth = ndimage.uniform_filter(image, 3)
-    rows, columns = np.nonzero(_tissue(smooth, casing))
-    if rows.size < max(4, _LEAST_TISSUE * image.size):
+    grains = find_grains(smooth, casing)
+    if _too_few(grains, casing):
         return NO_OUTLINE
-    centre = (rows.mean(), columns.mean()) if casing is None else (casing.row, casing.column)
-    for _ in range(2):
-        reach = np.hypot(rows - centre[0], columns - centre[1])
-        offsets = np.linspace(0, reach.max() + 3, _COARSE_STEPS)
-        coarse = Fan(smooth, casing, centre, np.zeros(N_ANGLES), offsets)
-        radii = np.full(N_ANGLES, 0.9 * np.quantile(reach[:: 1 + reach.size // 4096], 0.9))
-        fraction = coarse.fraction_within(radii)
-        pore = coarse.pore_length(fraction, radii)
-        base = coarse.best_ellipse(fraction, pore, radii)
-        radii = coarse.best_radii(fraction, pore, base)
-        middle = _centroid(centre, radii)
-        if not coarse.shows_all or np.hypot(*np.subtract(middle, centre)) < 1:
-            break  # a cut-out of a core has its middle elsewhere
-        centre = middle
-    fraction, pore = coarse.fraction_within(base), coarse.pore_length(fraction, base)
+    centre = ndimage.center_of_mass(grains)
+    centre = _centroid(centre, hull_radii(grains, centre))
+    hull = hull_radii(grains, centre)
+    coarse = Fan(
+        smooth, casing, centre, np.zeros(N_ANGLES), np.linspace(0, hull.max() + 3, _COARSE_STEPS)
+    )
+    pore = coarse.pore_length(coarse.fraction_within(hull), hull)
+    hull = hull_radii(largest_group(grains, _LOOSE * pore + 2), centre)
+    fraction = coarse.fraction_within(hull)
+    pore = coarse.pore_length(fraction, hull)
+    base = _within(casing, centre, round_out(hull, fraction, pore))
+    radii = coarse.best_radii(fraction, pore, base)
     step = float(np.clip(radii.mean() / 400, *_FINE_STEPS))
     low, high = (radii - base).min() - _BAND, (radii - base).max() + _BAND
     fine = Fan(image, casing, centre, base, np.arange(low, high, step))
-    base = fine.best_ellipse(fraction, pore, base)
     return Outline(*centre, fine.best_radii(fraction, pore, base).astype(np.float32))
 
 
-def _tissue(smooth, casing):
-    """Pixels that hold ice for sure, within the casing."""
-    tissue = smooth > 0.5
+def _too_few(grains, casing):
+    """Whether there is next to no ice, away from the blur of the wall."""
+    rows, columns = np.nonzero(grains)
     if casing is not None:
-        rows, columns = np.ogrid[: smooth.shape[0], : smooth.shape[1]]
-        tissue &= casing.distance(rows, columns) < casing.blur_radii[0]
-    return tissue
+        clear = casing.distance(rows, columns) < casing.blur_radii[0]
+        rows = rows[clear]
+    return rows.size < max(4, _LEAST_TISSUE * grains.size)
+
+
+def _within(casing, centre, radii):
+    """Radii cut off at the inner wall of the casing."""
+    if casing is None:
+        return radii
+    rows, columns = centre[0] + radii * np.sin(ANGLES), centre[1] + radii * np.cos(ANGLES)
+    return radii - np.maximum(casing.distance(rows, columns) - casing.inner, 0)
 
 
 def _centroid(centre, radii):

@@ -1,14 +1,17 @@
 """Outlines that stay steady along the core.
 
-An outline is found slice by slice. Errors are mostly inward, into pores, so the radii
-of neighbouring slices are combined a little above their median; a slice that stands
-alone among its neighbours takes theirs.
+An outline is found slice by slice. Errors are mostly inward, into pores, and other
+slices have pores elsewhere: the radii of alike neighbours are combined above their
+median. A slice that stands alone among its nearest neighbours takes their outline.
 """
 
 import numpy as np
 
-HALO = 2
-"""Neighbours on either side that a slice is compared with."""
+HALO = 6
+"""Neighbours on either side with which a slice is combined."""
+
+_NEAREST = slice(HALO - 2, HALO + 3)
+"""Those of them that can outvote a slice, and itself."""
 
 _TOLERANCE = 0.04
 _LEAST_TOLERANCE = 3.0  # reduced pixels: a pore or two at the rim of snow in small pictures
@@ -44,29 +47,27 @@ def steady(outlines, pixel=1.0):
     """
     windows = _windows(outlines)
     there = np.isfinite(windows[:, :, 0])
-    own = outlines[:, np.newaxis]
-    apart = _distance(windows - own)
+    apart = np.abs(_about(windows, outlines[:, np.newaxis, :2]) - outlines[:, np.newaxis, 2:])
     limit = np.maximum(_LEAST_TOLERANCE * pixel, _TOLERANCE * outlines[:, 2:].mean(axis=1))
-    alike = there & (apart <= limit[:, np.newaxis])  # False against NaN
-    borrowed = (there & ~alike).sum(axis=1) > alike.sum(axis=1)
+    alike = there & (apart.mean(axis=2) <= limit[:, np.newaxis])  # False against NaN
     found = there[:, HALO]
-    borrowed &= found
-    chosen = np.where(borrowed[:, np.newaxis], there & ~alike, alike)
-    combined = _upper(np.where(chosen[:, :, np.newaxis], windows, np.nan), chosen.sum(axis=1))
+    against = (there & ~alike)[:, _NEAREST].sum(axis=1)
+    borrowed = found & (against > alike[:, _NEAREST].sum(axis=1))
+    nearest = np.zeros(2 * HALO + 1, dtype=bool)
+    nearest[_NEAREST] = True
+    chosen = np.where(borrowed[:, np.newaxis], there & ~alike & nearest, alike)
+    combined = _combine(windows, chosen)
     combined[~found] = np.nan
     steps = found & there[:, HALO - 1] & ~alike[:, HALO - 1]
     changed = steps & ~borrowed & ~np.roll(borrowed, 1)
     return combined, borrowed, changed
 
 
-def _distance(difference):
-    """Mean distance of two lines along the radii, from the difference of their outlines.
-
-    A line has other radii about another centre: the centre's shift is part of its place.
-    """
-    angles = np.linspace(0, 2 * np.pi, difference.shape[-1] - 2, endpoint=False)
-    shift = difference[..., :1] * np.sin(angles) + difference[..., 1:2] * np.cos(angles)
-    return np.abs(difference[..., 2:] + shift).mean(axis=-1)
+def _about(outlines, centres):
+    """Radii of outlines about other centres, to first order in the centres' shifts."""
+    angles = np.linspace(0, 2 * np.pi, outlines.shape[-1] - 2, endpoint=False)
+    shift = outlines[..., :2] - centres
+    return outlines[..., 2:] + shift[..., :1] * np.sin(angles) + shift[..., 1:] * np.cos(angles)
 
 
 def _windows(outlines):
@@ -76,11 +77,20 @@ def _windows(outlines):
     return np.moveaxis(windows, 2, 1)
 
 
-def _upper(windows, n_chosen):
-    """The middle value of centres, and one above the middle of five radii."""
-    ranked = np.sort(windows, axis=1)  # NaN comes last
-    last = np.maximum(n_chosen - 1, 0)
-    every = np.arange(len(ranked))
-    combined = ranked[every, (_HEIGHT * last).astype(np.intp)]
-    combined[:, :2] = (ranked[every, last // 2, :2] + ranked[every, (last + 1) // 2, :2]) / 2
-    return combined
+def _combine(windows, chosen):
+    """Of the chosen outlines: median centres, and about these the upper quartile of radii."""
+    windows = np.where(chosen[:, :, np.newaxis], windows, np.nan)
+    n_chosen = chosen.sum(axis=1)
+    centres = _ranked(windows[..., :2], n_chosen, 0.5)
+    radii = _ranked(_about(windows, centres[:, np.newaxis]), n_chosen, _HEIGHT)
+    return np.concatenate([centres, radii], axis=1)
+
+
+def _ranked(values, n_chosen, height):
+    """Quantile over axis 1 of what is not NaN."""
+    ranked = np.sort(values, axis=1)  # NaN comes last
+    place = height * np.maximum(n_chosen - 1, 0)
+    every, low = np.arange(len(ranked)), place.astype(np.intp)
+    high = np.minimum(low + 1, np.maximum(n_chosen - 1, 0))
+    part = (place - low)[:, np.newaxis]
+    return (1 - part) * ranked[every, low] + part * ranked[every, high]

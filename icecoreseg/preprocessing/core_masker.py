@@ -56,13 +56,15 @@ class CoreMasker(StackTransformer):
     """Mark everything but the specimen as outside: casing, air gap and surroundings.
 
     In every slice, at reduced size, a casing is sought: a thin circle around everything
-    that is bright all round. Within it, the outline of the specimen is the closed line
-    that holds most ice for least air [1]_, an ellipse with deviations: it spans the pores
-    of snow, and follows breaks that are much wider than pores. No casing need be
-    there, nor a gap. Outlines of five neighbouring slices are combined, and a slice
-    that stands alone takes the outline of its neighbours. Slices without ice are all
-    outside, and so is a scan of an empty casing, with a warning. A scan of one grey level
-    may be ice without a rim as well as air: it is left whole, with a warning.
+    that is bright all round. Within it, the outline of the specimen starts as the convex
+    hull of the ice, rounded where it is nearly an ellipse. From there it departs to the
+    closed line that holds most ice for least air [1]_: it spans the pores of snow, and
+    follows breaks that are much wider. No casing need be there, nor a gap. Outlines of
+    up to thirteen neighbouring slices are combined where they are alike, because each
+    shows other grains at the rim, and a slice that stands alone takes the outline of its
+    neighbours. Slices without ice are all outside, and so is a scan of an empty casing,
+    with a warning. A scan of one grey level may be ice without a rim as well as air: it is
+    left whole, with a warning.
 
     Parameters
     ----------
@@ -85,12 +87,12 @@ class CoreMasker(StackTransformer):
     Notes
     -----
     ``transform`` looks for the outlines of the stack that it is given. So blocks of a
-    stack give what the whole stack gives, except for the two slices next to a cut.
+    stack give what the whole stack gives, except for the six slices next to a cut.
     A dask array keeps its chunks, and sees across their borders.
 
     Whether a hollow at the rim is a pore or a break cannot be told where both are of one
-    size. The line then spans it, so that in snow a chipped or sawn-off side is followed
-    with an error of a pore or two.
+    size. The line then spans it. What a single slice of sparse snow shows of its outline
+    is limited by the number of grains at the rim: see the user guide for measured errors.
 
     References
     ----------
@@ -178,8 +180,8 @@ class CoreMasker(StackTransformer):
         -------
         dict of arrays of shape (n_slices,)
             ``slice``, ``centre_row``, ``centre_column``, ``radius`` (of the disc of equal
-            area), ``area`` (pixels, without margin; what a picture's edge cuts off
-            counts in) and ``borrowed`` (whether the outline is the neighbours').
+            area), ``area`` (pixels, without margin) and ``borrowed`` (whether the outline
+            is the neighbours').
             A table for ``pandas.DataFrame``. NaN, and area 0, where there is no ice.
         """
         check_is_fitted(self)
@@ -215,9 +217,9 @@ class CoreMasker(StackTransformer):
         )
         numbers = np.arange(X.shape[0]).reshape(-1, 1, 1)
         outlines = map_slabs(
-            lambda found, numbers, inner: _steady_slab(found, numbers, reduction_factor(shape))[
-                inner
-            ],
+            lambda found, numbers, inner: _steady_slab(
+                found, numbers, reduction_factor(shape), inner
+            ),
             found,
             numbers,
             dtype=np.float32,
@@ -249,10 +251,10 @@ def _everything(shape):
     return np.array(middle + [float(sum(shape))] * N_ANGLES, dtype=np.float32)
 
 
-def _steady_slab(found, numbers, factor):
+def _steady_slab(found, numbers, factor, inner):
     """`steady` for a slab of shape (n, 1, 2 + n_angles), with warnings that name slices."""
-    outlines, borrowed, changed = steady(found[:, 0], factor)
-    numbers = numbers.ravel()
+    outlines, borrowed, changed = (part[inner] for part in steady(found[:, 0], factor))
+    numbers = numbers.ravel()[inner]
     if borrowed.any():
         warnings.warn(
             f"The outline of slices {numbers[borrowed].tolist()} departs from its neighbours'; "

@@ -1,0 +1,157 @@
+"""A first outline: the convex hull of the ice, rounded where it is nearly an ellipse.
+
+A specimen was cut from a larger piece, so that its ice reaches its surface wherever
+there is ice. The hull of the ice touches the true outline there and runs a little inside
+of it between: the fewer grains there are, the more. In sparse snow the hull is widened,
+to an ellipse where that fits, else by what is expected of so many grains.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from icecoreseg.preprocessing._fan import ANGLES, WAVES
+
+_FINER = 2  # rays per angle
+_ICE = 0.5
+_WALL = 0.4  # of the casing's blur, on the scale of ice; nearer to it all is casing
+_SPECK = 4
+_BEYOND = 16  # the part of a picture by which a cut-out specimen is taken to go on
+_ROUND = 2.5
+_N_ROUNDS = 30
+
+_RAYS = 2 * np.pi * np.arange(_FINER * ANGLES.size) / (_FINER * ANGLES.size)
+_TURNS = (np.arange(_RAYS.size)[:, np.newaxis] + np.arange(_RAYS.size)) % _RAYS.size
+_LINE = np.full(_RAYS.size, np.inf)  # log of the radii of a straight line
+_LINE[np.cos(_RAYS) > 0.15] = -np.log(np.cos(_RAYS[np.cos(_RAYS) > 0.15]))
+
+
+def find_grains(smooth, casing):
+    """Pixels that hold ice for sure, but for specks, within the casing.
+
+    Parameters
+    ----------
+    smooth : float32 array of shape (n_rows, n_columns)
+        On the scale of air 0 and ice 1, without much noise.
+    casing : Casing or None
+
+    Returns
+    -------
+    bool array of shape (n_rows, n_columns)
+    """
+    grains = smooth > _ICE
+    if casing is not None:
+        rows, columns = np.nonzero(grains)
+        distance = casing.distance(rows, columns)
+        blur = np.interp(distance, casing.blur_radii, casing.blur)
+        wall = (blur > _WALL) | (distance > casing.inner)
+        grains[rows, columns] = ~wall & (smooth[rows, columns] - blur > _ICE)
+    labels, _ = ndimage.label(grains, np.ones((3, 3)))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (sizes > _SPECK)[labels]
+
+
+def largest_group(grains, reach):
+    """Grains no further than about `reach` pixels from the next: the group of most of them."""
+    block = max(1, int(reach / 2))
+    shape = [-(-edge // block) for edge in grains.shape]
+    padded = np.zeros([block * edge for edge in shape], dtype=bool)
+    padded[: grains.shape[0], : grains.shape[1]] = grains
+    coarse = padded.reshape(shape[0], block, shape[1], block).any(axis=(1, 3))
+    near = ndimage.binary_dilation(coarse, np.ones((3, 3)))
+    labels, n_groups = ndimage.label(near)
+    if n_groups < 2:
+        return grains
+    main = labels == np.bincount(labels[coarse]).argmax()
+    rows, columns = np.nonzero(grains)
+    kept = np.zeros_like(grains)
+    kept[rows, columns] = main[rows // block, columns // block]
+    return kept
+
+
+def hull_radii(grains, centre):
+    """Convex hull of all grains, as a radius per angle about a centre within it.
+
+    In the logarithm of radii a straight line keeps its form as it moves, so that the hull
+    is the closing of the outermost pixels by that form.
+
+    Parameters
+    ----------
+    grains : bool array of shape (n_rows, n_columns)
+        What touches the edge of the picture is taken to go on a little.
+    centre : tuple (row, column)
+
+    Returns
+    -------
+    array of shape (n_angles,)
+
+    Examples
+    --------
+    >>> corners = np.zeros((41, 41), dtype=bool)
+    >>> corners[[10, 10, 30, 30], [10, 30, 10, 30]] = True
+    >>> hull_radii(corners, (20, 20))[[0, 32, 64]].round(1)  # a square's side, corner, side
+    array([10.4, 14.6, 10.4])
+    """
+    rows, columns = _extremes(grains)
+    down, right = rows - centre[0], columns - centre[1]
+    ray = np.rint(np.arctan2(down, right) * (_RAYS.size / (2 * np.pi))).astype(np.intp)
+    outermost = np.full(_RAYS.size, 0.5)
+    np.maximum.at(outermost, ray % _RAYS.size, np.hypot(down, right) + 0.5)
+    tangents = (np.log(outermost)[_TURNS] - _LINE).max(axis=1)
+    return np.exp((tangents[_TURNS] + _LINE).min(axis=1))[::_FINER]
+
+
+def _extremes(grains):
+    """Row and column of the first and last grain in each row, moved on at the picture's edge."""
+    rows = np.flatnonzero(grains.any(axis=1))
+    first = grains[rows].argmax(axis=1)
+    last = grains.shape[1] - 1 - grains[rows, ::-1].argmax(axis=1)
+    rows, columns = np.concatenate([rows, rows]), np.concatenate([first, last])
+    beyond = max(grains.shape) // _BEYOND
+    edge = (columns == 0) * -beyond + (columns == grains.shape[1] - 1) * beyond
+    points = [(rows, columns), (rows, columns + edge)]
+    for row, moved in ((0, -beyond), (grains.shape[0] - 1, grains.shape[0] - 1 + beyond)):
+        at_row = np.flatnonzero(grains[row])
+        points.append((np.full(at_row.size, moved), at_row))
+    return (np.concatenate(part) for part in zip(*points, strict=True))
+
+
+def round_out(hull, fraction, pore_length):
+    """Widen a hull by what it is expected to lack.
+
+    The hull of n points drawn at random from a disc of radius r lacks, at its rim,
+    ``0.69 (area / n)^(2/3) r^(-1/3)`` (Renyi and Sulanke 1963, doi 10.1007/BF00535300);
+    grains count as points, and the denser they are, the less is lacking.
+
+    Parameters
+    ----------
+    hull : array of shape (n_angles,)
+    fraction : float
+        Of ice within it.
+    pore_length : float
+        Typical width of pores, in pixels.
+
+    Returns
+    -------
+    array of shape (n_angles,)
+    """
+    per_grain = pore_length**2 * float(np.clip(1 - fraction, 0.02, 1))
+    lack = 0.69 * per_grain ** (2 / 3) * hull.mean() ** (-1 / 3)
+    ellipse = _enclosing_ellipse(hull, lack + 0.3)
+    is_round = ellipse - hull < _ROUND * lack + 0.5
+    return np.where(is_round, np.maximum(ellipse, hull), hull + lack)
+
+
+def _enclosing_ellipse(hull, tolerance):
+    """Radii with two waves around, along the outermost parts of a hull.
+
+    Least squares, in which what lies further inside than the tolerance counts less and less.
+    """
+    weights = np.ones(hull.size)
+    for turn in range(_N_ROUNDS):
+        weighted = WAVES * weights
+        radii = np.linalg.solve(weighted @ WAVES.T, weighted @ hull) @ WAVES
+        inside = radii - hull
+        scale = max(tolerance, np.abs(inside).mean() if turn < 8 else 0)
+        weights = np.where(inside < 0, 1, 1 / (1 + (inside / scale) ** 2) ** 2)
+    return radii
