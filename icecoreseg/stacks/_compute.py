@@ -15,14 +15,17 @@ from dask.callbacks import Callback
 from dask.system import CPU_COUNT
 
 
-def run_tasks(tasks, done, *, scheduler=None):
-    """Compute delayed tasks, calling ``done(result)`` here for each as it ends.
+def run_tasks(graph, keys, done, *, scheduler=None):
+    """Compute some tasks of a graph, calling ``done(result)`` here for each as it ends.
 
     Parameters
     ----------
-    tasks : list of dask Delayed
+    graph : dict
+        Tasks of dask by key.
+    keys : list of str
+        Those whose results are wanted.
     done : callable
-        Called in this thread, in any order of the tasks.
+        Called in this thread, in any order of the keys.
     scheduler : str, optional
         Default: the one that dask is set to; a distributed client if there is one.
 
@@ -31,19 +34,19 @@ def run_tasks(tasks, done, *, scheduler=None):
     Exception
         The first one that a task raises; the other tasks are given up.
     """
-    get = get_scheduler(collections=tasks, scheduler=scheduler)
+    get = get_scheduler(scheduler=scheduler) or dask.threaded.get
     client = getattr(get, "__self__", None)
     if hasattr(client, "scheduler_info"):
-        _run_on_cluster(client, tasks, done)
+        _run_on_cluster(client, graph, keys, done)
         return
-    keys = {task.key for task in tasks}
+    wanted = set(keys)
 
     def hear(key, result, *_):
-        if key in keys:
+        if key in wanted:
             done(result)
 
     with Callback(posttask=hear), _own_threads(get) as options:
-        dask.compute(*tasks, scheduler=get, **options)
+        get(graph, keys, **options)
 
 
 @contextmanager
@@ -56,10 +59,10 @@ def _own_threads(get):
         yield {"pool": pool}
 
 
-def _run_on_cluster(client, tasks, done):
+def _run_on_cluster(client, graph, keys, done):
     from distributed import as_completed
 
-    futures = client.compute(tasks)
+    futures = client.get(graph, keys, sync=False)
     try:
         for future in as_completed(futures):
             done(future.result())

@@ -7,8 +7,8 @@ writes them; this file sees to it that all are written, once, and by one run.
 
 import uuid
 
-import dask
 import numpy as np
+from dask._task_spec import Task, TaskRef
 
 from icecoreseg._progress import progress
 from icecoreseg._slabs import slab_bounds, slice_chunks
@@ -76,7 +76,7 @@ def _write_missing(target, stack, manifest, verbose):
 
     with bar:
         # Slabs in memory are threads' work: sending them to processes would copy them.
-        run_tasks(_tasks(target, stack, missing), done, scheduler=_scheduler(stack))
+        run_tasks(*_graph(target, stack, missing), done, scheduler=_scheduler(stack))
     remove_debris(target.folder)
     manifest.finish()
 
@@ -85,34 +85,37 @@ def _scheduler(stack):
     return None if is_lazy(stack) else "threads"
 
 
-def _tasks(target, stack, missing):
-    """One task per slab that holds missing pieces.
+def _graph(target, stack, missing):
+    """One graph, and the keys of its last tasks: one per slab that holds missing pieces.
 
     Where nothing else tells two tasks, dask begins with the one whose key comes last in the
     alphabet: counting downwards makes it go down the core, and meet neighbours in turn.
     """
-    tasks, name = [], f"write-{uuid.uuid4().hex}"
-    for start, stop, slab in _slabs(stack, target.per_piece):
+    tasks, blocks, name = {}, [], f"write-{uuid.uuid4().hex}"
+    stack, slabs = _slabs(stack, target.per_piece)
+    for start, stop, slab in slabs:
         first, last = start // target.per_piece, -(-stop // target.per_piece)
         wanted = [piece for piece in range(first, last) if piece in missing]
         if wanted:
-            write = dask.delayed(_write_slab, traverse=False)
             key = f"{name}-{target.n_pieces - first:09}"
-            tasks.append(write(target, slab, first, wanted, dask_key_name=key))
-    return tasks
+            tasks[key] = Task(key, _write_slab, target, slab, first, wanted)
+            blocks += [slab.key] if is_lazy(stack) else []
+    keys = list(tasks)
+    if is_lazy(stack):
+        tasks |= dict(stack.__dask_optimize__(stack.__dask_graph__(), blocks))
+    return tasks, keys
 
 
 def _slabs(stack, multiple):
-    """(start, stop, slab): views of an array in memory, or the chunks of a lazy one."""
+    """The stack, and (start, stop, slab): views of an array, or references to dask's chunks."""
     if not is_lazy(stack):
         voxels = stack.shape[1] * stack.shape[2]
-        for start, stop in slab_bounds(stack.shape[0], voxels, multiple=multiple):
-            yield start, stop, dask.delayed(stack[start:stop], pure=False, traverse=False)
-        return
+        bounds = slab_bounds(stack.shape[0], voxels, multiple=multiple)
+        return stack, [(start, stop, stack[start:stop]) for start, stop in bounds]
     stack = stack.rechunk((slice_chunks(stack, multiple), -1, -1))
     edges = np.cumsum((0, *stack.chunks[0])).tolist()
-    slabs = stack.to_delayed().ravel()
-    yield from zip(edges[:-1], edges[1:], slabs, strict=True)
+    slabs = [TaskRef((stack.name, number, 0, 0)) for number in range(len(edges) - 1)]
+    return stack, zip(edges[:-1], edges[1:], slabs, strict=True)
 
 
 def _write_slab(target, slab, first, wanted):
