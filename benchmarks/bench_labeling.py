@@ -8,7 +8,6 @@ labels by Pillow. CPU seconds, medians. Run ``python benchmarks/bench_labeling.p
 """
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -173,10 +172,15 @@ def chain_alone(name, folder):
     small = Path(folder) / "small"
     write_stack(np.stack([make_slice(128)] * 4), small, overwrite=True)
     our_chain(small, Path(folder) / "small labels", SMOOTHINGS[name])  # imports what it needs
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mib()
     used = seconds(lambda: our_chain(Path(folder) / "scan", Path(folder) / name, SMOOTHINGS[name]))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(used, (after - before) / 1024)
+    print(used, peak_mib() - before)
+
+
+def peak_mib():
+    """Most memory that this process has held so far (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def main(fast=False):

@@ -6,8 +6,8 @@ filter is then one long addition or multiplication of contiguous memory. Values
 that run over the end of a row end up in the margins, which are thrown away.
 
 Bytes are filtered in 16 bits with whole weights of sum 64. Between the axes a quarter of a
-grey level is kept, which adds noise of less than a tenth of a level to scans whose own
-noise is several; in return there are twice as many numbers per instruction.
+grey level is kept, which adds noise of about a tenth of a level to scans whose own noise
+is several; in return there are twice as many numbers per instruction.
 """
 
 from typing import NamedTuple
