@@ -162,6 +162,28 @@ def test_paper_style_lets_blank_slices_score_nothing():
     }  # fmt: skip
 
 
+def test_generalisation_takes_the_seed_that_has_all():
+    """Rows as `compared` gives them, group by group: their indices repeat."""
+
+    def rows(group, methods):
+        cells = {"kind": "snow", "group": group, "f1_ice": 90.0, "f1_air": 90.0, "mass_error": 0.0}
+        more = {"mass_error_soft": 0.0, "ssa_error": 0.0}
+        pairs = [(method, seed) for method in methods for seed in ("0", "1")]
+        columns = {"method": [m for m, _ in pairs], "seed": [s for _, s in pairs]}
+        return pd.DataFrame(columns).assign(**cells, **more)
+
+    unseen = rows("unseen", ["GMM", "network: ours", tables.LEFT_OUT])
+    unseen = unseen[(unseen["method"] != tables.LEFT_OUT) | (unseen["seed"] == "1")]
+    table = tables.generalisation(pd.concat([unseen, rows("noise2", ["network: ours"])]))
+    assert table["test"].tolist() == [
+        "kind not trained on",
+        "as trained",
+        "as trained",
+        "noise x 2",
+    ]
+    assert table["method"].tolist() == [tables.LEFT_OUT, "GMM", "network: ours", "network: ours"]
+
+
 def test_published_scores_are_as_inconsistent_as_the_notes_say():
     table = published.TABLE_2.set_index("core")
     iou = table["f1_ice"] / (200 - table["f1_ice"]) * 100

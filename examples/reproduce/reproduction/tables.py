@@ -7,6 +7,9 @@ from icecoreseg.microstructure import block_bootstrap
 from reproduction.published import NOTES, TABLE_2
 from reproduction.recipes import NETWORKS
 
+LEFT_OUT = "network: not trained on"
+"""Method of a network that met the other kinds only."""
+
 COUNTS = ("air_air", "air_ice", "air_outside", "ice_air", "ice_ice", "ice_outside")
 
 
@@ -202,13 +205,11 @@ def generalisation(by_seed):
     by_seed : pandas.DataFrame
         `by_core` of all groups of cores that were not trained on.
     """
-    left_out = by_seed["method"] == "network: not trained on"
-    seed = by_seed.loc[left_out, "seed"].iloc[0]
+    seed = by_seed.loc[by_seed["method"] == LEFT_OUT, "seed"].iloc[0]
     mine = by_seed[by_seed["seed"] == seed]
-    plain = mine["group"].isin(["", "unseen"])
     kept = ("network: ours", "GMM", "GMM, smoothed", "labels: ours")
     known = mine[mine["method"].isin(kept)]
-    tests = [mine[plain & left_out].assign(test="kind not trained on")]
+    tests = [mine[mine["method"] == LEFT_OUT].assign(test="kind not trained on")]
     tests += [known[known["group"].isin(["", "unseen"])].assign(test="as trained")]
     for group in known.loc[known["group"].str.startswith("noise"), "group"].unique():
         rows = known[known["group"] == group]
