@@ -34,7 +34,7 @@ BLOCK_VOXELS = 2**20
 """Voxels checked at a time, so that temporaries stay in the cache."""
 
 
-def ice_density(temperature_c=DEFAULT_TEMPERATURE_C):
+def ice_density(temperature_c: float = DEFAULT_TEMPERATURE_C):
     """Density of pure ice Ih at atmospheric pressure (IAPWS-06).
 
     The inverse of the specific volume dg/dp, where g is the Gibbs function of ice.

@@ -11,7 +11,7 @@ import icecoreseg
 
 PACKAGE = Path(icecoreseg.__file__).parent
 LAYERS = [
-    {"labels", "_validation", "_repr"},
+    {"labels", "_typing", "_validation", "_repr"},
     {"_slabs", "_progress"},
     {"_ice"},
     {"metrics"},

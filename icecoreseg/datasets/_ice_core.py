@@ -18,19 +18,19 @@ _LARGEST = {"noise": 2.0, "blur": 20.0, "beam_hardening": 0.4, "ring_artefacts":
 
 
 def make_ice_core(
-    kind="snow",
+    kind: str = "snow",
     *,
-    n_slices=32,
-    n_columns=192,
-    voxel_size_um=58.24,
-    ice_fraction=None,
-    noise=None,
-    n_projections=None,
-    blur=None,
-    beam_hardening=0.0,
-    ring_artefacts=0.0,
-    casing=True,
-    temperature_c=-15.0,
+    n_slices: int = 32,
+    n_columns: int = 192,
+    voxel_size_um: float = 58.24,
+    ice_fraction: float | None = None,
+    noise: float | None = None,
+    n_projections: int | None = None,
+    blur: float | None = None,
+    beam_hardening: float = 0.0,
+    ring_artefacts: float = 0.0,
+    casing: bool = True,
+    temperature_c: float = -15.0,
     random_state=None,
 ):
     """Simulate the scans of an ice core whose ice is known exactly.

@@ -18,6 +18,7 @@ References
 import numpy as np
 
 from icecoreseg._slabs import map_slabs
+from icecoreseg._typing import Stack
 from icecoreseg._validation import (
     check_choice,
     check_positive_int,
@@ -28,7 +29,13 @@ from icecoreseg.downsampling._blocks import fractions
 from icecoreseg.downsampling._rule import TIES, Rule, keep_porosity
 
 
-def downsample_labels(labels, factor=2, *, threshold=0.5, ties="surroundings"):
+def downsample_labels(
+    labels: Stack,
+    factor: int | tuple[int, int, int] = 2,
+    *,
+    threshold=0.5,
+    ties: str = "surroundings",
+):
     """Average labels (or ice fractions) over blocks, and label the means.
 
     Parameters

@@ -7,13 +7,21 @@ import numpy as np
 from sklearn.base import clone
 
 from icecoreseg._ice import slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_labels, check_same_shape, check_stack
 from icecoreseg.labels import OUTSIDE
 from icecoreseg.metrics import mass_error, score_table
 from icecoreseg.microstructure._tables import make_table
 
 
-def compare_labelers(labelers, X, y_true, *, weighed_mass_g=None, voxel_size_um=None):
+def compare_labelers(
+    labelers,
+    X,
+    y_true: Stack,
+    *,
+    weighed_mass_g: float | None = None,
+    voxel_size_um: VoxelSize | None = None,
+):
     """Fit several labelers to a stack and score their labels against the truth.
 
     The numbers behind the paper's Fig. 5 [1]_, which shows the methods side by side.
@@ -71,7 +79,7 @@ def compare_labelers(labelers, X, y_true, *, weighed_mass_g=None, voxel_size_um=
     for name, labeler in _named(labelers).items():
         labels, seconds = _timed_labels(labeler, X)
         row = {"labeler": name, **score_table(y_true, labels), **_amounts(labels, y_true)}
-        if weighed_mass_g is not None:
+        if weighed_mass_g is not None and voxel_size_um is not None:
             error = mass_error(labels, weighed_mass_g, voxel_size_um=voxel_size_um)
             row["mass_error_percent"] = error
         rows.append(row | {"seconds_per_slice": seconds / X.shape[0]})

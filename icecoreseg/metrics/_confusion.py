@@ -3,6 +3,7 @@
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
+from icecoreseg._typing import Stack
 from icecoreseg._validation import check_label_values, check_same_shape, check_stack
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 
@@ -10,7 +11,7 @@ BLOCK_VOXELS = 2**20
 """Voxels compared at a time: few enough for the temporary images to stay in the cache."""
 
 
-def confusion_counts(y_true, y_pred):
+def confusion_counts(y_true: Stack, y_pred: Stack):
     """Count, slice by slice, which truth got which prediction.
 
     Voxels that are OUTSIDE in the truth are ignored, whatever was predicted there. A

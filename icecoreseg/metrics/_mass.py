@@ -3,17 +3,18 @@
 import numpy as np
 
 from icecoreseg._ice import DEFAULT_TEMPERATURE_C, choose_ice_density, slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_voxel_size
 
 
 def mass_error(
-    y,
-    weighed_mass_g,
+    y: Stack,
+    weighed_mass_g: float,
     *,
-    voxel_size_um,
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
-):
+    voxel_size_um: VoxelSize,
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
+) -> float:
     """Relative error of the computed mass, in percent: 100 (computed - weighed) / weighed.
 
     Positive means that the segmentation holds too much ice. The paper's Table II does

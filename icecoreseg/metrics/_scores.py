@@ -21,8 +21,10 @@ means over slices are not. A mean over slices leaves NaN slices out.
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import UndefinedMetricWarning
 
+from icecoreseg._typing import Stack
 from icecoreseg._validation import check_choice
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.metrics._confusion import confusion_counts
@@ -30,7 +32,9 @@ from icecoreseg.metrics._confusion import confusion_counts
 AVERAGES = ("pooled", "mean")
 
 
-def voxel_accuracy(y_true, y_pred, *, average="pooled", sample_weight=None):
+def voxel_accuracy(
+    y_true: Stack, y_pred: Stack, *, average: str = "pooled", sample_weight: ArrayLike | None = None
+):
     """Share of the specimen's voxels whose label is right.
 
     Parameters
@@ -59,7 +63,14 @@ def voxel_accuracy(y_true, y_pred, *, average="pooled", sample_weight=None):
     return reduce_score(_accuracy, counts, average=average, sample_weight=sample_weight)
 
 
-def precision_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_weight=None):
+def precision_score(
+    y_true: Stack,
+    y_pred: Stack,
+    *,
+    positive: int = ICE,
+    average: str = "pooled",
+    sample_weight: ArrayLike | None = None,
+):
     """Share of the voxels predicted as `positive` that are so: TP / (TP + FP).
 
     Parameters, averages and undefined values as in `dice_score`.
@@ -77,7 +88,14 @@ def precision_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_we
     )
 
 
-def recall_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_weight=None):
+def recall_score(
+    y_true: Stack,
+    y_pred: Stack,
+    *,
+    positive: int = ICE,
+    average: str = "pooled",
+    sample_weight: ArrayLike | None = None,
+):
     """Share of the `positive` voxels that were found: TP / (TP + FN).
 
     Parameters, averages and undefined values as in `dice_score`.
@@ -95,7 +113,14 @@ def recall_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_weigh
     )
 
 
-def dice_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_weight=None):
+def dice_score(
+    y_true: Stack,
+    y_pred: Stack,
+    *,
+    positive: int = ICE,
+    average: str = "pooled",
+    sample_weight: ArrayLike | None = None,
+):
     """Dice score, which is the F1 score: 2 TP / (2 TP + FP + FN).
 
     Parameters
@@ -138,7 +163,14 @@ def dice_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_weight=
     )
 
 
-def jaccard_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_weight=None):
+def jaccard_score(
+    y_true: Stack,
+    y_pred: Stack,
+    *,
+    positive: int = ICE,
+    average: str = "pooled",
+    sample_weight: ArrayLike | None = None,
+):
     """Jaccard score, or intersection over union: TP / (TP + FP + FN).
 
     Parameters, averages and undefined values as in `dice_score`.
@@ -156,7 +188,9 @@ def jaccard_score(y_true, y_pred, *, positive=ICE, average="pooled", sample_weig
     )
 
 
-def matthews_score(y_true, y_pred, *, average="pooled", sample_weight=None):
+def matthews_score(
+    y_true: Stack, y_pred: Stack, *, average: str = "pooled", sample_weight: ArrayLike | None = None
+):
     """Matthews correlation coefficient of truth and prediction, fair to both classes.
 
     Parameters and averages as in `dice_score`; the score does not depend on which

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from icecoreseg._typing import Stack
 from icecoreseg._validation import check_choice
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.metrics import _scores
@@ -16,7 +17,7 @@ _CLASS_SCORES = {
 }
 
 
-def score_table(y_true, y_pred, *, average="pooled"):
+def score_table(y_true: Stack, y_pred: Stack, *, average: str = "pooled"):
     """All scores of a segmentation, for ice and for air, from one pass over the voxels.
 
     Parameters

@@ -1,8 +1,11 @@
 """Anisotropy of the structure, from mean intercept lengths in thirteen directions."""
 
+from typing import Any
+
 import numpy as np
 
 from icecoreseg._ice import slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_voxel_size
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.microstructure._directions import direction_weights, step_vectors
@@ -11,7 +14,7 @@ from icecoreseg.microstructure.density import fraction_of
 from icecoreseg.microstructure.intercepts import crossing_rates
 
 
-def intercept_tensor(y, voxel_size_um, *, phase=ICE):
+def intercept_tensor(y: Stack, voxel_size_um: VoxelSize, *, phase: int = ICE) -> dict[str, Any]:
     """Ellipsoid of mean intercept lengths: the fabric tensor of the structure.
 
     The lengths l(u) = 2 phi / P_L(u) of thirteen directions u are fitted by

@@ -20,6 +20,7 @@ from icecoreseg._ice import (
     slice_amounts,
 )
 from icecoreseg._slabs import iterate_slabs
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.microstructure._directions import direction_weights, step_vectors
 from icecoreseg.microstructure._transitions import (
@@ -58,7 +59,7 @@ def _label_images(y):
             yield as_labels(image)
 
 
-def boundary_length(y, voxel_size_um):
+def boundary_length(y: Stack, voxel_size_um: VoxelSize):
     """Length of the ice-air boundary in every slice, in mm (Crofton, four directions).
 
     L = (pi / 2) sum_d w_d N_d a_y a_x / h_d with N_d transitions between neighbours at
@@ -98,7 +99,7 @@ def boundary_length(y, voxel_size_um):
     return (np.array(counts) * per_transition).sum(axis=-1)
 
 
-def perimeter_density(y, voxel_size_um):
+def perimeter_density(y: Stack, voxel_size_um: VoxelSize):
     """Boundary length per area of every slice, L_A in mm-1, free of edge effects.
 
     L_A = (pi / 2) sum_d w_d N_d / (M_d h_d), with M_d the pairs of neighbours in that
@@ -145,12 +146,12 @@ def crossings_per_mm(counts, lengths_mm):
 
 
 def ssa_2d(
-    y,
-    voxel_size_um,
+    y: Stack,
+    voxel_size_um: VoxelSize,
     *,
-    unit="mm1",
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
+    unit: str = "mm1",
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
 ):
     """2-D specific surface area of every slice.
 

@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 
 from icecoreseg._ice import DEFAULT_TEMPERATURE_C, choose_ice_density, slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_positive_int, check_voxel_size
 from icecoreseg.labels import AIR
 from icecoreseg.microstructure._clusters import find_clusters
@@ -21,7 +22,14 @@ from icecoreseg.microstructure.plausibility import BUBBLES_LIMIT_CM3
 MIN_VOXELS = 8
 
 
-def bubble_table(y, voxel_size_um, *, min_voxels=MIN_VOXELS, phase=AIR, connectivity=6):
+def bubble_table(
+    y: Stack,
+    voxel_size_um: VoxelSize,
+    *,
+    min_voxels: int = MIN_VOXELS,
+    phase: int = AIR,
+    connectivity: int = 6,
+):
     """Shape and place of every bubble.
 
     Parameters
@@ -94,7 +102,7 @@ def bubble_table(y, voxel_size_um, *, min_voxels=MIN_VOXELS, phase=AIR, connecti
     return make_table(columns)
 
 
-def detection_limit_mm(voxel_size_um, *, min_voxels=MIN_VOXELS):
+def detection_limit_mm(voxel_size_um: VoxelSize, *, min_voxels: int = MIN_VOXELS):
     """Equivalent diameter of the smallest bubble that is counted, in mm.
 
     Bubbles are measured with confidence from about 27 voxels (three across); at 60
@@ -110,15 +118,15 @@ def detection_limit_mm(voxel_size_um, *, min_voxels=MIN_VOXELS):
 
 
 def bubble_number_density(
-    y,
-    voxel_size_um,
+    y: Stack,
+    voxel_size_um: VoxelSize,
     *,
-    per="specimen_cm3",
-    min_voxels=MIN_VOXELS,
-    connectivity=6,
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
-):
+    per: str = "specimen_cm3",
+    min_voxels: int = MIN_VOXELS,
+    connectivity: int = 6,
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
+) -> float:
     """Number of bubbles per volume, corrected for the edge of the sample.
 
     The sum of the edge weights over the volume: bubbles that touch the edge do not count,

@@ -4,6 +4,7 @@ import numpy as np
 
 from icecoreseg._ice import as_labels, check_measured
 from icecoreseg._slabs import iterate_slabs
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_voxel_size, is_lazy
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.microstructure._tables import make_table
@@ -11,7 +12,9 @@ from icecoreseg.microstructure._tables import make_table
 BLOCK_VOXELS = 2**22
 
 
-def chord_length_distribution(y, voxel_size_um, *, phase=ICE, axis=2, cut_chords="exclude"):
+def chord_length_distribution(
+    y: Stack, voxel_size_um: VoxelSize, *, phase: int = ICE, axis=2, cut_chords: str = "exclude"
+):
     """Number of chords of every length, along the columns, the rows or the core.
 
     A chord is a run of voxels of one phase between two voxels of the other. Runs that end

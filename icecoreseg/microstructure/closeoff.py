@@ -1,11 +1,13 @@
 """Pore close-off: parameterisations to compare measured pores with."""
 
+from typing import Any
+
 import numpy as np
 
 from icecoreseg._ice import ice_density
 
 
-def close_off_density(temperature_c, *, ice_density_kg_m3=917.0):
+def close_off_density(temperature_c: float, *, ice_density_kg_m3: float | None = 917.0):
     """Mean density at which pores close, from the temperature of the site.
 
     rho_co = 1 / (1 / rho_i + 6.95e-7 T - 4.3e-5) in SI units, from the air content of ice.
@@ -38,7 +40,7 @@ def close_off_density(temperature_c, *, ice_density_kg_m3=917.0):
     return float(close_off) if close_off.ndim == 0 else close_off
 
 
-def goujon_closed_porosity(porosity, close_off_porosity):
+def goujon_closed_porosity(porosity: Any, close_off_porosity):
     """Closed porosity of firn from its porosity: 0.37 phi (phi / phi_co)^-7.6, at most phi.
 
     Parameters

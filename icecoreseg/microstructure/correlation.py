@@ -6,9 +6,12 @@ directly, only where both voxels lie inside the specimen, which is exact, needs 
 Fourier transform of a padded core and no more memory than the labels.
 """
 
+from typing import Any
+
 import numpy as np
 
 from icecoreseg._ice import as_labels, check_measured, slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import (
     check_choice,
     check_fraction_values,
@@ -24,7 +27,9 @@ from icecoreseg.microstructure.surface import surface_density
 AXIS_NAMES = ("z", "y", "x")
 
 
-def two_point_correlation(y, voxel_size_um, *, max_lag_mm=None, axes=(0, 1, 2)):
+def two_point_correlation(
+    y: Stack, voxel_size_um: VoxelSize, *, max_lag_mm: float | None = None, axes=(0, 1, 2)
+):
     """Two-point correlation of the ice along the axes of the stack.
 
     Parameters
@@ -61,7 +66,7 @@ def two_point_correlation(y, voxel_size_um, *, max_lag_mm=None, axes=(0, 1, 2)):
     edges_um = check_voxel_size(voxel_size_um)
     y = _load(y)
     phi = float(fraction_of(slice_amounts(y).sum(axis=0)))
-    columns = {"axis": [], "lag_mm": [], "s2": [], "n_pairs": []}
+    columns: dict[str, Any] = {"axis": [], "lag_mm": [], "s2": [], "n_pairs": []}
     for axis in axes:
         check_choice(axis, (0, 1, 2), name="axes")
         for lag in range(_last_lag(y.shape[axis], edges_um, axis, max_lag_mm) + 1):
@@ -79,7 +84,14 @@ def two_point_correlation(y, voxel_size_um, *, max_lag_mm=None, axes=(0, 1, 2)):
 _ORDER = ("axis", "lag_mm", "s2", "correlation", "n_pairs")
 
 
-def correlation_length(y, voxel_size_um, *, kind="exponential", axis=None, max_lag_mm=None):
+def correlation_length(
+    y: Stack,
+    voxel_size_um: VoxelSize,
+    *,
+    kind: str = "exponential",
+    axis=None,
+    max_lag_mm: float | None = None,
+) -> float:
     """Correlation length of the structure, in mm.
 
     ``"porod"`` (also called Debye's): p_c = 4 phi (1 - phi) / S_V, from the slope of C at

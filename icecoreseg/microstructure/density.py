@@ -13,12 +13,13 @@ from icecoreseg._ice import (
     ice_density,
     slice_amounts,
 )
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_voxel_size
 
 __all__ = ["density", "ice_density", "ice_fraction", "ice_mass", "porosity"]
 
 
-def ice_fraction(y, *, per_slice=False):
+def ice_fraction(y: Stack, *, per_slice: bool = False):
     """Volume of ice over volume of the specimen.
 
     Parameters
@@ -53,7 +54,7 @@ def fraction_of(amounts):
     return np.divide(ice, inside, out=np.full(np.shape(ice), np.nan), where=inside > 0)
 
 
-def porosity(y, *, per_slice=False):
+def porosity(y: Stack, *, per_slice: bool = False):
     """Volume of air over volume of the specimen: 1 - `ice_fraction`.
 
     Parameters and NaN as in `ice_fraction`.
@@ -67,7 +68,13 @@ def porosity(y, *, per_slice=False):
     return 1 - ice_fraction(y, per_slice=per_slice)
 
 
-def density(y, *, temperature_c=DEFAULT_TEMPERATURE_C, ice_density_kg_m3=None, per_slice=False):
+def density(
+    y: Stack,
+    *,
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
+    per_slice: bool = False,
+):
     """Density of the specimen: ice fraction times density of ice; the air is left out.
 
     Air weighs 1.3 kg m-3 times the porosity: at most 0.3 % of the lightest snow.
@@ -103,12 +110,12 @@ def density(y, *, temperature_c=DEFAULT_TEMPERATURE_C, ice_density_kg_m3=None, p
 
 
 def ice_mass(
-    y,
-    voxel_size_um,
+    y: Stack,
+    voxel_size_um: VoxelSize,
     *,
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
-    per_slice=False,
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
+    per_slice: bool = False,
 ):
     """Mass of the ice in gram: ice voxels times voxel volume times density of ice.
 

@@ -9,6 +9,7 @@ the specimen cuts none.
 import numpy as np
 
 from icecoreseg._ice import check_measured, slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_voxel_size
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.microstructure._directions import direction_weights, step_vectors
@@ -17,7 +18,9 @@ from icecoreseg.microstructure.boundary import crossings_per_mm, slice_transitio
 from icecoreseg.microstructure.density import fraction_of
 
 
-def mean_intercept_length(y, voxel_size_um, *, phase=ICE, axis=None, per_slice=False):
+def mean_intercept_length(
+    y: Stack, voxel_size_um: VoxelSize, *, phase: int = ICE, axis=None, per_slice: bool = False
+):
     """Mean intercept length (mean chord) of one phase, in mm.
 
     l = 2 phi / P_L = 4 phi / S_V, with phi the volume fraction of the phase.

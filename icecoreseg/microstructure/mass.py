@@ -1,8 +1,11 @@
 """Computed against weighed mass: error, interface offset, uncertainty budget."""
 
+from typing import Any
+
 import numpy as np
 
 from icecoreseg._ice import DEFAULT_TEMPERATURE_C, choose_ice_density, slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.metrics import mass_error
 from icecoreseg.microstructure.density import ice_mass
@@ -10,17 +13,17 @@ from icecoreseg.microstructure.surface import surface_density
 
 
 def mass_budget(
-    y,
-    weighed_mass_g,
-    voxel_size_um,
+    y: Stack,
+    weighed_mass_g: float,
+    voxel_size_um: VoxelSize,
     *,
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
-    voxel_size_error=1e-3,
-    ice_density_error=5e-4,
-    balance_error_g=0.1,
-    interface_error_voxels=0.1,
-):
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
+    voxel_size_error: float = 1e-3,
+    ice_density_error: float = 5e-4,
+    balance_error_g: float = 0.1,
+    interface_error_voxels: float = 0.1,
+) -> dict[str, Any]:
     """Compare the mass of a segmentation with the balance, and say how well one can.
 
     The relative variance of the comparison is (3 u_a)^2 + u_rho^2 + (u_m / m)^2 + u_seg^2,

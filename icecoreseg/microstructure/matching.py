@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.labels import AIR
 from icecoreseg.microstructure._clusters import find_clusters
@@ -25,15 +26,15 @@ class BubbleMatch(NamedTuple):
 
 
 def match_bubbles(
-    reference,
-    other,
+    reference: Stack,
+    other: Stack,
     *,
-    voxel_size_um,
-    other_voxel_size_um=None,
-    min_voxels=MIN_VOXELS,
-    other_min_voxels=1,
-    min_overlap=0.1,
-    connectivity=6,
+    voxel_size_um: VoxelSize,
+    other_voxel_size_um: VoxelSize | None = None,
+    min_voxels: int = MIN_VOXELS,
+    other_min_voxels: int = 1,
+    min_overlap: float = 0.1,
+    connectivity: int = 6,
 ):
     """Match the bubbles of two segmentations of one piece of core.
 

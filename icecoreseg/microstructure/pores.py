@@ -7,8 +7,11 @@ connectivity index suffers least (Burr et al. 2018). What counts as surface is c
 outline (``"all"``).
 """
 
+from typing import Any
+
 import numpy as np
 
+from icecoreseg._typing import Stack
 from icecoreseg._validation import check_choice
 from icecoreseg.labels import AIR
 from icecoreseg.microstructure._clusters import find_clusters
@@ -16,7 +19,7 @@ from icecoreseg.microstructure._clusters import find_clusters
 SURFACES = ("all", "ends")
 
 
-def pore_closure(y, *, surface="all", connectivity=6):
+def pore_closure(y: Stack, *, surface: str = "all", connectivity: int = 6) -> dict[str, Any]:
     """All quantities of pore closure, from one labelling of the pores.
 
     Parameters
@@ -74,7 +77,7 @@ def pore_closure(y, *, surface="all", connectivity=6):
     }
 
 
-def open_porosity(y, *, surface="all", connectivity=6):
+def open_porosity(y: Stack, *, surface: str = "all", connectivity: int = 6):
     """Volume of the pores that reach the sample's surface, over the specimen's volume.
 
     Parameters and references as in `pore_closure`.
@@ -90,7 +93,7 @@ def open_porosity(y, *, surface="all", connectivity=6):
     return pore_closure(y, surface=surface, connectivity=connectivity)["open_porosity"]
 
 
-def closed_porosity(y, *, surface="all", connectivity=6):
+def closed_porosity(y: Stack, *, surface: str = "all", connectivity: int = 6):
     """Volume of the pores that do not reach the sample's surface, over the specimen's volume.
 
     Parameters and references as in `pore_closure`. Too small for small samples.
@@ -106,7 +109,7 @@ def closed_porosity(y, *, surface="all", connectivity=6):
     return pore_closure(y, surface=surface, connectivity=connectivity)["closed_porosity"]
 
 
-def connectivity_index(y, *, connectivity=6):
+def connectivity_index(y: Stack, *, connectivity: int = 6):
     """Volume of the largest pore over the volume of all pores; 1 if all are connected.
 
     More robust against the size of the sample than the closed porosity, and a predictor of
@@ -125,7 +128,7 @@ def connectivity_index(y, *, connectivity=6):
     return pore_closure(y, connectivity=connectivity)["connectivity_index"]
 
 
-def percolates(y, *, connectivity=6):
+def percolates(y: Stack, *, connectivity: int = 6):
     """Whether a pore connects the first slice with the last one.
 
     Parameters as in `pore_closure`. The critical porosity of gas enclosure is near 0.10,

@@ -1,8 +1,11 @@
 """Depth profiles: 3-D numbers slab by slab along the core."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from icecoreseg._ice import DEFAULT_TEMPERATURE_C, check_measured
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.microstructure._tables import make_table
 from icecoreseg.microstructure.volume import volume_metrics
@@ -11,17 +14,17 @@ FAMILIES = ("amount", "surface", "intercept", "topology", "pores")
 
 
 def depth_profile(
-    y,
-    voxel_size_um,
+    y: Stack,
+    voxel_size_um: VoxelSize,
     *,
-    slab_mm,
-    step_mm=None,
-    core="",
-    bag="",
-    depth_top_m=0.0,
-    families=FAMILIES,
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
+    slab_mm: float,
+    step_mm: float | None = None,
+    core: str = "",
+    bag: str = "",
+    depth_top_m: float = 0.0,
+    families: Sequence[str] | None = FAMILIES,
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
 ):
     """Running profile of 3-D numbers along the core.
 

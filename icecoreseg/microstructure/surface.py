@@ -16,6 +16,7 @@ from icecoreseg._ice import (
     slice_amounts,
 )
 from icecoreseg._slabs import iterate_slabs
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_fraction_values, check_voxel_size, is_lazy
 from icecoreseg.microstructure._directions import direction_weights, step_vectors
 from icecoreseg.microstructure._normals import mean_quadrature
@@ -37,8 +38,13 @@ _AXES = [STEPS_3D.index(step) for step in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
 
 
 def surface_density(
-    y, voxel_size_um, *, method="crofton", correct_orientation=True, extrapolate=True
-):
+    y: Stack,
+    voxel_size_um: VoxelSize,
+    *,
+    method: str = "crofton",
+    correct_orientation: bool = True,
+    extrapolate: bool = True,
+) -> float:
     """Ice-air surface per volume of the specimen, S_V in mm-1.
 
     S_V = 2 sum_d w_d N_d / (M_d h_d): twice the mean, over the thirteen neighbour
@@ -102,15 +108,15 @@ def surface_density(
 
 
 def specific_surface_area(
-    y,
-    voxel_size_um,
+    y: Stack,
+    voxel_size_um: VoxelSize,
     *,
-    method="crofton",
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
-    correct_orientation=True,
-    extrapolate=True,
-):
+    method: str = "crofton",
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
+    correct_orientation: bool = True,
+    extrapolate: bool = True,
+) -> float:
     """Specific surface area: ice-air surface per mass of ice, in m2 kg-1.
 
     SSA = S_V / (phi_i rho_i), the convention of snow and firn. Multiply by rho_i (0.919
@@ -164,7 +170,12 @@ def specific_surface_area(
     return float(ssa)
 
 
-def optical_diameter(ssa_m2_kg, *, temperature_c=DEFAULT_TEMPERATURE_C, ice_density_kg_m3=None):
+def optical_diameter(
+    ssa_m2_kg,
+    *,
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
+):
     """Diameter in mm of balls of ice with this specific surface area: 6 / (SSA rho_i).
 
     Parameters

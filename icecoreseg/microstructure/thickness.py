@@ -1,14 +1,19 @@
 """Local thickness: the largest ball that fits in a phase and covers the voxel."""
 
+from typing import Any
+
 import numpy as np
 
 from icecoreseg._ice import as_labels, check_measured
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_voxel_size
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.microstructure._distance import BYTE_BOUND, bounded_squared_distance
 
 
-def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
+def local_thickness(
+    y: Stack, voxel_size_um: VoxelSize, *, phase: int = ICE, max_thickness_mm: float | None = None
+):
     """Diameter of the largest ball in a phase that covers each voxel, in mm.
 
     The opening of the phase by balls of growing radius, in steps of half a voxel up to 8
@@ -63,11 +68,13 @@ def local_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
     limit = None if max_thickness_mm is None else max_thickness_mm * 1e3 / edge_um / 2
     in_phase = labels == phase
     radii, grade = _open(in_phase, labels == AIR + ICE - phase, limit)
-    diameters = np.float32(2 * radii * edge_um * 1e-3)
+    diameters = np.asarray(2 * radii * edge_um * 1e-3, dtype=np.float32)
     return np.where(in_phase, diameters[grade], np.float32(np.nan))
 
 
-def structure_thickness(y, voxel_size_um, *, phase=ICE, max_thickness_mm=None):
+def structure_thickness(
+    y: Stack, voxel_size_um: VoxelSize, *, phase: int = ICE, max_thickness_mm: float | None = None
+) -> dict[str, Any]:
     """Mean and spread of the local thickness of one phase (St.Th of ice, St.Sp of air).
 
     Parameters

@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 
 from icecoreseg._ice import check_measured
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_voxel_size, is_lazy
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.microstructure._transitions import neighbours, overlapping_slabs
@@ -19,7 +20,7 @@ from icecoreseg.microstructure._transitions import neighbours, overlapping_slabs
 BLOCK_VOXELS = 2**22
 
 
-def euler_characteristic(y, *, phase=ICE, connectivity=26):
+def euler_characteristic(y: Stack, *, phase: int = ICE, connectivity: int = 26) -> int:
     """Euler characteristic of one phase: pieces - tunnels + cavities.
 
     The phase is taken as it stands, as if nothing of it lay beyond the frame and the
@@ -64,7 +65,9 @@ def euler_characteristic(y, *, phase=ICE, connectivity=26):
     return _euler_6(_with_margin(y), lambda slab: slab != phase) - 1
 
 
-def euler_density(y, voxel_size_um, *, phase=ICE, connectivity=26):
+def euler_density(
+    y: Stack, voxel_size_um: VoxelSize, *, phase: int = ICE, connectivity: int = 26
+) -> float:
     """Euler characteristic per volume of the specimen, in mm-3, free of edge effects.
 
     Averaged over all cells of 2 x 2 x 2 voxels that lie inside the specimen, each with its
@@ -110,7 +113,9 @@ def euler_density(y, voxel_size_um, *, phase=ICE, connectivity=26):
     return float(total / (n_cells * np.prod(edges_um) * 1e-9)) if n_cells else np.nan
 
 
-def connectivity_density(y, voxel_size_um, *, phase=ICE, connectivity=26):
+def connectivity_density(
+    y: Stack, voxel_size_um: VoxelSize, *, phase: int = ICE, connectivity: int = 26
+):
     """Tunnels per volume in mm-3, for one connected phase: minus the Euler density.
 
     Negative values say that the phase consists of separate pieces (or has cavities), such

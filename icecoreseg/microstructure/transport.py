@@ -1,8 +1,11 @@
 """Transport through the pores, solved by other libraries that users install themselves."""
 
+from typing import Any
+
 import numpy as np
 
 from icecoreseg._ice import as_labels, check_measured
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.microstructure.pores import percolates
@@ -12,7 +15,9 @@ N_PADDED = 3
 """Voxels that PoreSpy adds at the inlet and the outlet, for the pores that hold the pressure."""
 
 
-def effective_diffusivity(y, voxel_size_um, *, phase=AIR, axis=0, max_iterations=10_000):
+def effective_diffusivity(
+    y: Stack, voxel_size_um: VoxelSize, *, phase: int = AIR, axis=0, max_iterations: int = 10_000
+) -> dict[str, Any]:
     """Diffusivity through one phase over that of the free gas, by the library taufactor.
 
     Parameters
@@ -66,7 +71,7 @@ def effective_diffusivity(y, voxel_size_um, *, phase=AIR, axis=0, max_iterations
     }
 
 
-def permeability(y, voxel_size_um, *, axis=0):
+def permeability(y: Stack, voxel_size_um: VoxelSize, *, axis=0) -> float:
     """Intrinsic permeability of the air in m2, of a pore network, by PoreSpy and OpenPNM.
 
     The pores are cut at their throats, each throat resists as a tube of its inscribed

@@ -3,6 +3,7 @@
 import numpy as np
 
 from icecoreseg._ice import check_measured, slice_amounts
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_positive_int, check_voxel_size
 from icecoreseg.microstructure._tables import as_columns, make_table
 from icecoreseg.microstructure.density import fraction_of
@@ -12,9 +13,9 @@ def block_bootstrap(
     table,
     *,
     weights=None,
-    block_length=None,
-    n_resamples=1000,
-    confidence=0.95,
+    block_length: int | None = None,
+    n_resamples: int = 1000,
+    confidence: float = 0.95,
     random_state=None,
 ):
     """Confidence interval of the mean of every column, by resampling blocks along z.
@@ -78,7 +79,13 @@ def block_bootstrap(
 
 
 def representative_volume(
-    y, voxel_size_um, *, quantity=None, edges_mm=None, max_blocks=64, random_state=None
+    y: Stack,
+    voxel_size_um: VoxelSize,
+    *,
+    quantity=None,
+    edges_mm=None,
+    max_blocks: int = 64,
+    random_state=None,
 ):
     """Spread of a quantity over cubes of growing edge: how large must a sample be?
 

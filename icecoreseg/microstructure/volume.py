@@ -1,5 +1,7 @@
 """The default set of 3-D numbers of one volume, family by family."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from icecoreseg._ice import (
@@ -9,6 +11,7 @@ from icecoreseg._ice import (
     choose_ice_density,
     slice_amounts,
 )
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_voxel_size
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.microstructure.anisotropy import intercept_tensor
@@ -23,12 +26,12 @@ from icecoreseg.microstructure.topology import euler_density
 
 
 def volume_metrics(
-    y,
-    voxel_size_um,
+    y: Stack,
+    voxel_size_um: VoxelSize,
     *,
-    families=None,
-    temperature_c=DEFAULT_TEMPERATURE_C,
-    ice_density_kg_m3=None,
+    families: Sequence[str] | None = None,
+    temperature_c: float = DEFAULT_TEMPERATURE_C,
+    ice_density_kg_m3: float | None = None,
 ):
     """All 3-D numbers of one volume: a slab of a core, or a sample.
 

@@ -1,6 +1,7 @@
 """Open a stack on disk without loading it."""
 
 from math import lcm
+from os import PathLike
 from pathlib import Path
 
 import dask.array as da
@@ -17,7 +18,14 @@ from icecoreseg.stacks._sources import NpyFile, SliceFiles, TiffPages
 from icecoreseg.stacks._zarr import ZarrArray, is_zarr
 
 
-def open_stack(path, *, slab=None, on_error="raise", outside=np.nan, as_type=None):
+def open_stack(
+    path: str | PathLike[str],
+    *,
+    slab: int | None = None,
+    on_error: str = "raise",
+    outside: float = np.nan,
+    as_type: str | None = None,
+):
     """Open a stack on disk lazily, as a dask array with one chunk per slab of slices.
 
     Parameters

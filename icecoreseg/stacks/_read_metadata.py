@@ -1,6 +1,8 @@
 """What a stack on disk says about itself."""
 
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from icecoreseg.stacks._manifest import read_manifest
 from icecoreseg.stacks._metadata import flatten, from_text
@@ -11,7 +13,7 @@ from icecoreseg.stacks._tiff_write import read_tiff_text
 from icecoreseg.stacks._zarr import is_zarr, read_attributes
 
 
-def read_metadata(path):
+def read_metadata(path: str | PathLike[str]) -> dict[str, Any]:
     """Read what `write_stack` recorded about a stack besides its voxels.
 
     Parameters

@@ -1,11 +1,13 @@
 """Write a stack slab by slab, so that a reader never sees half a file."""
 
 import json
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
+from icecoreseg._typing import Stack, VoxelSize
 from icecoreseg._validation import check_choice, check_stack, check_voxel_size, is_lazy
 from icecoreseg.stacks._files import replacing, write_whole
 from icecoreseg.stacks._fingerprint import describe, input_of, versions
@@ -23,15 +25,15 @@ _NAMED = {".npy": "npy", ".zarr": "zarr", **dict.fromkeys(TIFF_SUFFIXES, "tiff f
 
 
 def write_stack(
-    stack,
-    path,
+    stack: Stack,
+    path: str | PathLike[str],
     *,
     format=None,
-    overwrite=False,
-    resume=False,
-    voxel_size_um=None,
+    overwrite: bool = False,
+    resume: bool = False,
+    voxel_size_um: VoxelSize | None = None,
     metadata=None,
-    as_type=None,
+    as_type: str | None = None,
     provenance=None,
     verbose=None,
 ):
