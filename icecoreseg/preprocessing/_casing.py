@@ -76,7 +76,7 @@ def _outermost_circle(image, level):
     """Circle through the outermost pixels above a level, robustly; None where they show none."""
     centre = (np.array(image.shape) - 1) / 2
     reach = np.hypot(*centre)
-    radii = np.arange(0, reach + _STEP, max(_STEP, reach / 400))
+    radii = np.arange(0, reach + _STEP, max(_STEP, reach / 300))
     angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
     above = np.nan_to_num(polar(image, *centre, radii, angles), nan=-1.0) > level
     last = above.shape[1] - 1 - above[:, ::-1].argmax(axis=1)
@@ -108,11 +108,10 @@ def _fit_circle(points):
 def _wall(image, row, column, radius, least):
     """The casing whose outer wall is near a circle, or None if there is no wall there."""
     inward = np.arange(min(radius * 1.05, radius + 10), (1 - 2 * _THICKEST) * radius, -_STEP)
-    n_rays = 2 * N_RAYS
-    angles = np.linspace(0, 2 * np.pi, n_rays, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
     values = polar(image, row, column, inward, angles)
     profiles, n_seen = _quantiles(values, (_DARKEST, _DARK, 0.5, _BRIGHTEST))
-    seen = n_seen >= _LEAST_VIEW * n_rays
+    seen = n_seen >= _LEAST_VIEW * N_RAYS
     if seen.sum() < 8:
         return None
     inward, (darkest, dark, middle, brightest) = inward[seen], profiles[:, seen]

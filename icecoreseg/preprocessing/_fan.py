@@ -10,7 +10,6 @@ N_ANGLES = 256
 
 ANGLES = 2 * np.pi * np.arange(N_ANGLES) / N_ANGLES
 
-_FINER = 4  # rays per angle
 _FORBIDDEN = -10.0
 
 WAVES = np.stack(
@@ -21,6 +20,8 @@ WAVES = np.stack(
 class Fan:
     """A slice in polar coordinates: samples at offsets from a base radius per angle.
 
+    Each sample is the mean over some rays within its angle.
+
     Attributes
     ----------
     radii : array of shape (N_ANGLES, n_offsets)
@@ -30,13 +31,13 @@ class Fan:
         Within the picture; in the casing or beyond.
     """
 
-    def __init__(self, image, casing, centre, base, offsets):
+    def __init__(self, image, casing, centre, base, offsets, rays=4):
         self.base = base
         self.step = offsets[1] - offsets[0]
         self.start = offsets[0] + self.step / 2
         self.radii = np.maximum(base[:, np.newaxis] + offsets, 0)
         turn = 2 * np.pi / N_ANGLES
-        fine = [ANGLES + turn * (n + 0.5) / _FINER - turn / 2 for n in range(_FINER)]
+        fine = [ANGLES + turn * (n + 0.5) / rays - turn / 2 for n in range(rays)]
         values = np.stack([polar(image, *centre, self.radii, angles) for angles in fine])
         self.seen = np.isfinite(values).all(axis=0)
         self.values = np.where(self.seen, values.mean(axis=0), 0)
@@ -47,11 +48,6 @@ class Fan:
             distance = casing.distance(rows, columns)
             self.hidden = distance > casing.inner
             self.values -= np.interp(distance, casing.blur_radii, casing.blur)
-
-    @property
-    def shows_all(self):
-        """Whether the picture holds (nearly) all of what the fan covers."""
-        return self.seen[:, -1].mean() > 0.8
 
     def fraction_within(self, outline):
         """Mean ice fraction in the outer half of an outline."""

@@ -1,4 +1,4 @@
-"""Whether a scan shows a casing with nothing but air in it.
+"""What is within the casing, and whether that is nothing but air.
 
 Its histogram has two levels, or three with the blur of the wall, as that of a scan with
 ice has. The picture tells them apart: within the wall it is as dark as around it.
@@ -48,3 +48,28 @@ def _holds_air(image):
         return None
     alike = abs(np.median(inside) - np.median(around)) < _AIR
     return True if alike and (inside > _LEAST_ICE).mean() <= _LEAST_SHARE else None
+
+
+def values_in_casing(slices, levels):
+    """Grey values well within the casing, of reduced slices without much noise.
+
+    Parameters
+    ----------
+    slices : list of arrays of shape (n_rows, n_columns)
+    levels : tuple (dark, bright) of float
+        As for `holds_only_air`.
+
+    Returns
+    -------
+    array of shape (n_values,)
+        Empty where no slice shows a casing.
+    """
+    found = [np.empty(0)]
+    for pixels in slices:
+        image = occupancy(pixels, reduction_factor(pixels.shape), levels)
+        casing = find_casing(image)
+        if casing is not None:
+            distance = casing.distance(*np.ogrid[: image.shape[0], : image.shape[1]])
+            smooth = ndimage.uniform_filter(image, 3)
+            found.append(smooth[distance < casing.blur_radii[0]])
+    return levels[0] + (levels[1] - levels[0]) * np.concatenate(found)

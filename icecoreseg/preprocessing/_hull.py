@@ -40,7 +40,9 @@ def find_grains(smooth, casing):
     """
     grains = smooth > _ICE
     if casing is not None:
-        rows, columns = np.nonzero(grains)
+        rows, columns = np.ogrid[: grains.shape[0], : grains.shape[1]]
+        square = np.float32(rows - casing.row) ** 2 + np.float32(columns - casing.column) ** 2
+        rows, columns = np.nonzero(grains & (square > casing.blur_radii[0] ** 2))
         distance = casing.distance(rows, columns)
         blur = np.interp(distance, casing.blur_radii, casing.blur)
         wall = (blur > _WALL) | (distance > casing.inner)

@@ -57,9 +57,8 @@ def find_outline(image):
     centre = ndimage.center_of_mass(grains)
     centre = _centroid(centre, hull_radii(grains, centre))
     hull = hull_radii(grains, centre)
-    coarse = Fan(
-        smooth, casing, centre, np.zeros(N_ANGLES), np.linspace(0, hull.max() + 3, _COARSE_STEPS)
-    )
+    offsets = np.linspace(0, hull.max() + 3, _COARSE_STEPS)
+    coarse = Fan(smooth, casing, centre, np.zeros(N_ANGLES), offsets, rays=2)
     pore = coarse.pore_length(coarse.fraction_within(hull), hull)
     hull = hull_radii(largest_group(grains, _LOOSE * pore + 2), centre)
     fraction = coarse.fraction_within(hull)

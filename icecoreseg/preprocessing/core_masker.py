@@ -11,7 +11,7 @@ from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
 from icecoreseg.preprocessing._cut import fill_outside, mask_within, next_level
 from icecoreseg.preprocessing._fan import N_ANGLES
-from icecoreseg.preprocessing._hollow import holds_only_air
+from icecoreseg.preprocessing._hollow import holds_only_air, values_in_casing
 from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing
 from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
@@ -240,6 +240,8 @@ def _learn_levels(values, slices):
     else:
         message = "X shows one grey level only; nothing is told from the specimen."
         levels = grey_levels(values) or (np.nan, np.nan)
+        if with_casing is not None:  # little ice, perhaps: the casing must not stand for it
+            levels = grey_levels(values_in_casing(slices, with_casing)) or levels
     if np.isnan(levels[1]):
         warnings.warn(message, UserWarning, stacklevel=3)
     return levels

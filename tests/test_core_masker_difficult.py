@@ -1,0 +1,138 @@
+"""CoreMasker on drawn cores that are cut, broken, shifted, cracked or badly lit.
+
+The truth is the shape that the specimen was cut to: a field of grains is multiplied by it,
+and a casing, blur, noise, drift and artefacts are laid over.
+"""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from icecoreseg import CoreMasker
+from icecoreseg.datasets import make_ice_core
+from icecoreseg.preprocessing import core_mask
+
+N_SLICES = 7
+KINDS = {"light snow": (0.12, 1.5), "snow": (0.3, 2.0), "firn": (0.79, 3.0), "ice": (0.96, 2.0)}
+CASING = 0.42  # inner radius, in picture widths
+
+
+def cut(name, n, random):
+    """The shape of a specimen: bool array (n, n)."""
+    rows, columns = np.mgrid[:n, :n] - (n - 1) / 2
+    radius = CASING * n * (0.8 if name == "shifted" else 0.93)
+    if name in ("shifted", "touching"):
+        turn = random.uniform(0, 2 * np.pi)
+        away = CASING * n - radius - (0.02 * n if name == "shifted" else 0.3)
+        rows, columns = rows - away * np.sin(turn), columns - away * np.cos(turn)
+    turn = random.uniform(0, 2 * np.pi)
+    along = np.cos(turn) * columns + np.sin(turn) * rows
+    across = np.cos(turn) * rows - np.sin(turn) * columns
+    disc = np.hypot(along, across) < radius
+    if name == "elliptical":
+        return np.hypot(along, across / 0.87) < radius
+    if name == "sawn":
+        return disc & (along < 0.75 * radius)
+    if name == "chipped":
+        return disc & (np.hypot(along - radius, across) > 0.33 * radius)
+    if name == "broken":
+        rough = ndimage.gaussian_filter1d(random.standard_normal(720), 12, mode="wrap")
+        angle = np.linspace(-np.pi, np.pi, 720)
+        depth = 0.15 * np.clip(0.6 + 0.6 * rough / np.abs(rough).max(), 0, 1)
+        depth *= np.exp(-(np.abs(angle) ** 6))
+        lost = np.interp(np.arctan2(across, along), angle, depth)
+        return np.hypot(along, across) < radius * (1 - lost)
+    return disc
+
+
+def scan(kind, name, *, n=256, n_slices=N_SLICES, noise=9.0, casing=190, seed=0):
+    """uint8 scan, and the shape that its specimen was cut to."""
+    random = np.random.default_rng(seed)
+    fraction, grain = KINDS[kind]
+    specimen = cut(name, n, random)
+    field = ndimage.gaussian_filter(
+        random.standard_normal((n_slices, n, n), dtype=np.float32), grain, mode="wrap"
+    )
+    level = np.quantile(field[:, specimen], fraction)
+    ice = np.clip((level - field) / field.std() * grain + 0.5, 0, 1) * specimen
+    rows, columns = np.mgrid[:n, :n] - (n - 1) / 2
+    distance = np.hypot(rows, columns)
+    if name == "cracked":
+        ice[:, np.abs(rows + 4 * np.sin(columns / 9)) < 1.5] = 0
+    if name == "fragments":
+        for turn in random.uniform(0, 2 * np.pi, 3):
+            middle = CASING * n * 0.965 * np.array([np.sin(turn), np.cos(turn)])
+            ice[:, np.hypot(rows - middle[0], columns - middle[1]) < 0.008 * n] = 1
+    grey = 22 + 93 * ice
+    if casing:
+        grey[:, (distance > CASING * n) & (distance < (CASING + 0.03) * n)] = casing
+    grey = ndimage.gaussian_filter(grey, (0, 0.8, 0.8)) + random.normal(0, noise, grey.shape)
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8), np.broadcast_to(specimen, grey.shape)
+
+
+def overlap(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+@pytest.mark.parametrize("kind", ["snow", "firn", "ice"])
+@pytest.mark.parametrize(
+    "name", ["round", "touching", "shifted", "elliptical", "sawn", "broken", "cracked", "fragments"]
+)
+def test_difficult_cores(name, kind):
+    """IoU of at least 0.98 on 256 x 256 pictures."""
+    X, specimen = scan(kind, name, seed=len(name))
+    assert overlap(core_mask(X), specimen) >= 0.98
+
+
+@pytest.mark.parametrize(("kind", "least"), [("snow", 0.94), ("firn", 0.975), ("ice", 0.98)])
+def test_chipped_cores(kind, least):
+    """A chip as wide as some pores of snow is partly taken for pores."""
+    X, specimen = scan(kind, "chipped", seed=2)
+    assert overlap(core_mask(X), specimen) >= least
+
+
+@pytest.mark.parametrize(("kind", "least"), [("snow", 0.92), ("firn", 0.975), ("ice", 0.975)])
+@pytest.mark.parametrize("name", ["round", "sawn", "elliptical"])
+def test_small_pictures(name, kind, least):
+    """96 pixels across: a pixel of the outline is 2.6 % of the area."""
+    X, specimen = scan(kind, name, n=96, seed=1)
+    assert overlap(core_mask(X), specimen) >= least
+
+
+@pytest.mark.parametrize("casing", [0, 190])
+def test_snow_of_little_ice(casing):
+    """12 % of ice, fewer bright voxels than the casing has."""
+    X, specimen = scan("light snow", "elliptical", casing=casing)
+    assert overlap(core_mask(X), specimen) >= 0.96
+
+
+@pytest.mark.parametrize("kind", ["snow", "ice"])
+def test_large_pictures(kind):
+    X, specimen = scan(kind, "sawn", n=1100, n_slices=1)
+    assert overlap(core_mask(X), specimen) >= 0.985
+
+
+@pytest.mark.parametrize("kind", ["snow", "ice"])
+def test_drift_and_artefacts(kind):
+    """Brightness falls by a third along z; one slice has a saturated bar across the edge."""
+    X, specimen = scan(kind, "round")
+    X = X * np.linspace(1.15, 0.85, N_SLICES)[:, np.newaxis, np.newaxis]
+    X[4, 125:131, 20:120] = 255
+    mask = core_mask(np.clip(X, 0, 255).astype(np.uint8))
+    assert min(map(overlap, mask, specimen)) >= 0.98
+
+
+@pytest.mark.parametrize("kind", ["snow", "firn", "ice"])
+def test_high_resolution_phantoms(kind):
+    core = make_ice_core(kind, n_slices=4, n_columns=96, random_state=3)
+    mask = core_mask(core.high)
+    assert overlap(mask, core.mask_high) >= (0.975 if kind == "snow" else 0.985)
+
+
+def test_noise_does_not_move_the_outline():
+    """Twice the usual noise, and far more: a pixel at most."""
+    areas = []
+    for noise in (5.0, 18.0, 27.0):
+        X, _ = scan("firn", "round", noise=noise)
+        areas.append(CoreMasker().fit(X).report(X)["radius"].mean())
+    assert np.ptp(areas) < 1
