@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks as checks
 
+import icecoreseg
 from icecoreseg import (
     AIR,
     ICE,
@@ -126,6 +127,11 @@ def fitted(estimator, X, y):
 def assert_same(ours, theirs):
     for name, result in ours.items():
         np.testing.assert_array_equal(result, theirs[name], err_msg=name)
+
+
+def test_no_estimator_is_forgotten():
+    public = {name for name in icecoreseg.__all__ if hasattr(getattr(icecoreseg, name), "fit")}
+    assert {by_name(estimator) for estimator in ON_GREY + ON_LABELS + WRAPPED} == public
 
 
 @pytest.mark.parametrize("check", DATA_FREE, ids=lambda check: check.__name__)
