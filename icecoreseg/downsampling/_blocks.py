@@ -196,8 +196,9 @@ def _sum_around(slab, factor, corner, weights):
     inside = np.zeros(len(row), dtype=np.float32)
     first = row * slab.shape[2] + column
     for weight, steps in _steps_by_weight(factor, weights).items():
-        n_ice = np.zeros(len(row), dtype=np.float32 if slab.dtype.kind == "f" else np.uint16)
-        n_inside = np.zeros(len(row), dtype=np.uint16)
+        count = np.min_scalar_type(len(slab) * len(steps))
+        n_ice = np.zeros(len(row), dtype=np.float32 if slab.dtype.kind == "f" else count)
+        n_inside = np.zeros(len(row), dtype=count)
         for plane, (dy, dx) in product(slab, steps):
             is_ice, is_inside = _read(plane.ravel().take(first + (dy * slab.shape[2] + dx)))
             n_ice += is_ice
@@ -218,11 +219,11 @@ def _steps_by_weight(factor, weights):
 
 
 def _read(voxels):
-    """(ice, inside) of labels or fractions."""
+    """(ice, inside) of labels, as bytes, or of fractions."""
     if voxels.dtype.kind == "f":
         inside = ~np.isnan(voxels)
-        return np.where(inside, voxels, 0).astype(np.float32), inside
-    return voxels == ICE, voxels != OUTSIDE
+        return np.where(inside, voxels, 0).astype(np.float32), inside.view(np.uint8)
+    return (voxels == ICE).view(np.uint8), (voxels != OUTSIDE).view(np.uint8)
 
 
 def _coarse_shape(slab, factor):
