@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackTransformer
+from icecoreseg._ice import BLOCK_VOXELS
 from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import (
     check_choice,
@@ -259,7 +260,9 @@ def _line(pixels, scale, offset, outside, target):
         values = np.arange(np.iinfo(pixels.dtype).max + 1, dtype=pixels.dtype)
         table = np.empty(values.size, dtype=target.dtype)
         _line(values.astype(np.float64), scale, offset, outside, table)
-        np.take(table, pixels, out=target)
+        step = max(1, BLOCK_VOXELS // pixels.shape[1])
+        for start in range(0, len(pixels), step):  # an index is eight times as large as a byte
+            target[start : start + step] = table[pixels[start : start + step]]
         return
     result = scale * pixels + offset
     if target.dtype.kind == "u":
