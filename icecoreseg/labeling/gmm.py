@@ -14,6 +14,7 @@ from icecoreseg.labeling._anchor import fit_anchored, typical_mixture
 from icecoreseg.labeling._content import ice_by_level
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling._levels import Levels, mean_change
+from icecoreseg.labeling._noise import check_smoothing, choose_smoothing
 from icecoreseg.labeling._quality import warn_of_doubts
 from icecoreseg.labeling._smoothing import smoothing_reach
 from icecoreseg.labeling.histogram import pool_histograms
@@ -46,9 +47,10 @@ class GMMLabeler(Labeler):
         and the brightest (ice) count as partly ice, by their mean.
     covariance_type : {"tied", "full"}
         One variance for all components, or one each.
-    smoothing : float, (float, float, float) or None
+    smoothing : "auto", float, (float, float, float) or None
         Standard deviation in voxels of the Gaussian smoothing before the fit, for all axes
         or for (z, y, x). The outside does not bleed into the rim. None: no smoothing.
+        "auto": 0.5 to 1.25 for all axes, by the noise of a few slices of the stack in `fit`.
     sharpening : float
         Weight a of an unsharp mask in the smoothing, ``(1 + a) G(sigma) - a G(2 sigma)``:
         gives back the small structures that smoothing and scanner blur. 0: plain Gaussian.
@@ -93,6 +95,8 @@ class GMMLabeler(Labeler):
         Slices that do not show two phases like those of the stack (blank ones, one phase
         only, an artefact) and borrow means and variances, moved to their own peak. ``fit``
         warns of them.
+    smoothing_ : (float, float, float)
+        Standard deviations (z, y, x) of the smoothing.
     mixture_ : Mixture
         The anchor: the median of the slices with clear phases, or the mixture of the whole
         stack if there are none.
@@ -135,7 +139,7 @@ class GMMLabeler(Labeler):
         n_components=2,
         *,
         covariance_type="tied",
-        smoothing=1.15,
+        smoothing="auto",
         sharpening=0.8,
         anchor_strength=0.01,
         prior="tempered",
@@ -176,6 +180,8 @@ class GMMLabeler(Labeler):
         """
         X = self._check(X)
         warn_if_outside_unmarked(X, self.outside)
+        given = check_smoothing(self.smoothing)
+        self.smoothing_ = given or (choose_smoothing(X, self.outside),) * 3
         histograms, changes = zip(*self._read(X), strict=True)
         if not any(h.n_voxels for h in histograms):
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
@@ -258,27 +264,19 @@ class GMMLabeler(Labeler):
         check_choice(self.covariance_type, ("tied", "full"), name="covariance_type")
         check_choice(self.output, ("labels", "fraction", "linear_fraction"), name="output")
         check_choice(self.prior, ("tempered", "mixture"), name="prior")
-        self._sigma()
-
-    def _sigma(self):
-        """Smoothing as three standard deviations (z, y, x)."""
-        smoothing = 0.0 if self.smoothing is None else self.smoothing
-        sigma = np.broadcast_to(np.asarray(smoothing, dtype=float), (3,))
-        if not (np.isfinite(sigma).all() and (sigma >= 0).all()):
-            raise ValueError(f"smoothing must be None or non-negative, got {self.smoothing!r}.")
+        check_smoothing(self.smoothing)
         if not 0 <= self.sharpening < np.inf:
             raise ValueError(f"sharpening must be non-negative, got {self.sharpening!r}.")
-        return tuple(sigma)
 
     def _halo(self):
-        return smoothing_reach(self._sigma(), self.sharpening)[0]
+        return smoothing_reach(self.smoothing_, self.sharpening)[0]
 
     def _levels(self, slab, inner=slice(None)):
         """Yield the grey levels of the inner slices of a slab, smoothed if asked for."""
         check_grey_values(slab, self.outside)
         options = {"sharpening": self.sharpening, "outside": self.outside}
         for number in range(*inner.indices(len(slab))):
-            yield Levels(slab, number, self._sigma(), **options)
+            yield Levels(slab, number, self.smoothing_, **options)
 
     def _read(self, X):
         """Of every slice: its histogram, and by how much smoothing has changed its mean."""
