@@ -12,6 +12,8 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from icecoreseg.stacks._sources import Source
+
 _TIMED = ("history_",)
 """Learnt attributes that hold seconds: not what a result depends on."""
 
@@ -33,7 +35,7 @@ class Digester:
     references : dict
         Digests of the tasks that a task may refer to, by key.
     met : list
-        Estimators and sources (things with a ``fingerprint``) that were inside the values.
+        Estimators and sources that were inside the values.
 
     Examples
     --------
@@ -76,7 +78,9 @@ class Digester:
 
     def _object(self, value):
         name = f"{type(value).__module__}.{type(value).__qualname__}"
-        if hasattr(value, "fingerprint"):
+        if isinstance(value, type | ModuleType | BuiltinFunctionType):
+            return name, getattr(value, "__module__", ""), value.__name__
+        if isinstance(value, Source):
             self.met.append(value)
             return name, self(value.fingerprint())
         if isinstance(value, BaseEstimator):
@@ -108,8 +112,6 @@ class Digester:
             return name, value.__qualname__, *map(self, (value.__code__, held, value.__defaults__))
         if isinstance(value, CodeType):
             return name, value.co_code, self(value.co_consts), value.co_names
-        if isinstance(value, type | BuiltinFunctionType | ModuleType):
-            return name, getattr(value, "__module__", ""), value.__name__
         if hasattr(value, "__dict__"):
             return name, self(vars(value))
         try:

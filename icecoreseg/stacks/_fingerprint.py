@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from icecoreseg._validation import is_lazy
 from icecoreseg.stacks._digest import Digester, fitted_state
+from icecoreseg.stacks._sources import Source
 
 _PACKAGES = ("icecoreseg", "numpy", "scipy", "scikit-learn", "scikit-image", "torch", "dask")
 
@@ -42,7 +43,7 @@ def input_of(stack, *, with_graph=True):
     digest = _digest_graph(stack, digester)
     estimators = [met for met in digester.met if isinstance(met, BaseEstimator)]
     found = {
-        "sources": [met.fingerprint() for met in digester.met if hasattr(met, "fingerprint")],
+        "sources": [met.fingerprint() for met in digester.met if isinstance(met, Source)],
         "estimators": {
             f"{number}_{type(met).__name__}": describe(met) for number, met in enumerate(estimators)
         },
