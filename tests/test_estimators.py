@@ -191,6 +191,7 @@ class TestManners:
     def test_html_repr(self, estimator, core, grey, labels):
         assert by_name(estimator) in estimator._repr_html_()
 
+    @pytest.mark.filterwarnings("ignore::UserWarning")  # a row is no core, as CoreMasker says
     @pytest.mark.parametrize("cut", CUTS)
     def test_small_and_odd_stacks(self, estimator, cut, core, grey, labels):
         X = data_for(estimator, core, grey, labels)[CUTS[cut]]

@@ -66,9 +66,9 @@ class RowView:
         X = validate_data(self, X, reset=reset, dtype=kinds, ensure_all_finite="allow-nan")
         if np.isinf(X).any():
             raise ValueError("Input contains infinity.")
-        return self._levels(X)[:, np.newaxis]
+        return self._input_of(X)[:, np.newaxis]
 
-    def _levels(self, X):
+    def _input_of(self, X):
         return X
 
 
@@ -90,10 +90,17 @@ class LabelerView(RowView):
         return super().score(rows, np.broadcast_to(truth, rows.shape))
 
 
+class GreyView(LabelerView):
+    """The same in whole grey levels, which make short histograms."""
+
+    def _input_of(self, X):
+        return np.rint(np.clip(30 * X, -200, 200))
+
+
 class FractionView(RowView):
     """The same for estimators of labels or fractions: any number becomes a fraction."""
 
-    def _levels(self, X):
+    def _input_of(self, X):
         return 1 / (1 + np.exp(-np.clip(X, -50, 50)))
 
 
@@ -101,7 +108,7 @@ def view_of(estimator, mixin):
     """The estimator seen through a mixin, with the same parameters."""
     kind = type(estimator)
     name = f"{mixin.__name__}Of{kind.__name__}"
-    methods = [name for name in vars(mixin) if name.startswith("predict")]
+    methods = [name for name in dir(mixin) if name.startswith("predict")]
     hidden = {name: absent(name) for name in methods if not hasattr(kind, name)}
     signature = {"__init__": kind.__init__, "__module__": __name__, **hidden}
     view = globals().setdefault(name, type(name, (mixin, kind), signature))  # pickle looks here
@@ -133,7 +140,7 @@ class Guess(Labeler):
 
 ESTIMATORS = [
     view_of(SpeckleFilter(), RowView),
-    view_of(GMMLabeler(smoothing=None, max_iter=2), LabelerView),  # smoothing mixes samples
+    view_of(GMMLabeler(smoothing=None, max_iter=2), GreyView),  # smoothing mixes samples
     view_of(ThresholdLabeler(), LabelerView),
     view_of(LocalThresholdLabeler(block_size=3), LabelerView),
     view_of(MassThresholdLabeler(1e-12, voxel_size_um=1), LabelerView),

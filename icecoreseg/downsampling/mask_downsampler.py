@@ -109,5 +109,11 @@ class MaskDownsampler(StackTransformer):
         rule = Rule(self.threshold_, self.ties, self.tie_threshold_, SURROUNDINGS)
         return apply_rule(X, factor, rule)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = self.threshold == "porosity"
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
     def __sklearn_is_fitted__(self):
         return self.threshold != "porosity" or hasattr(self, "threshold_")
