@@ -113,7 +113,8 @@ class Levels:
             np.greater_equal(self.values[rows], first_ice, out=labels[rows].view(bool))
             if not np.isnan(self.empty):
                 void = (self.values[rows] == self.empty).view(np.uint8)
-                labels[rows] |= -void  # 255, which is OUTSIDE
+                for _ in range(1 + (self.empty >= first_ice)):
+                    labels[rows] -= void  # bytes: 0 - 1 is 255, which is OUTSIDE
         return labels
 
     def _some_rows(self):
