@@ -90,13 +90,6 @@ class LabelerView(RowView):
         return super().score(rows, np.broadcast_to(truth, rows.shape))
 
 
-class GreyView(LabelerView):
-    """The same in whole grey levels, which make short histograms."""
-
-    def _input_of(self, X):
-        return np.rint(np.clip(30 * X, -200, 200))
-
-
 class FractionView(RowView):
     """The same for estimators of labels or fractions: any number becomes a fraction."""
 
@@ -140,7 +133,7 @@ class Guess(Labeler):
 
 ESTIMATORS = [
     view_of(SpeckleFilter(), RowView),
-    view_of(GMMLabeler(smoothing=None, max_iter=2), GreyView),  # smoothing mixes samples
+    view_of(GMMLabeler(smoothing=None, max_iter=2), LabelerView),  # smoothing mixes samples
     view_of(ThresholdLabeler(), LabelerView),
     view_of(LocalThresholdLabeler(block_size=3), LabelerView),
     view_of(MassThresholdLabeler(1e-12, voxel_size_um=1), LabelerView),
