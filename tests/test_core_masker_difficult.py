@@ -94,7 +94,7 @@ def test_chipped_cores(kind, least):
 @pytest.mark.parametrize(("kind", "least"), [("snow", 0.92), ("firn", 0.975), ("ice", 0.975)])
 @pytest.mark.parametrize("name", ["round", "sawn", "elliptical"])
 def test_small_pictures(name, kind, least):
-    """96 pixels across: a pixel of the outline is 2.6 % of the area."""
+    """96 pixels across: a pixel of the radius is 5 % of the area."""
     X, specimen = scan(kind, name, n=96, n_slices=9, seed=1)
     assert overlap(core_mask(X), specimen) >= least
 
