@@ -128,7 +128,7 @@ def main(fast=False):
                 )
         print(f"\n{'labelling':34s} {'ratio':>7s}")
         short = folder / str(lengths[0])
-        one, two = (run("label", short, n) for n in (1, 2))
+        one, two = (run("label", folder / str(lengths[-1]), n) for n in (1, 2))
         print(f"{'two cores against one, slices/s':34s} {one['wall_s'] / two['wall_s']:7.2f}")
         decoding = decoding_seconds(short)
         labelling = one["cpu_s"] / one["n_slices"]
