@@ -13,6 +13,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from icecoreseg import ICE, GMMLabeler
+from icecoreseg.datasets import make_ice_core
 
 AIR_GREY, ICE_GREY = 35.0, 110.0
 CONTRAST = ICE_GREY - AIR_GREY
@@ -95,6 +96,14 @@ def test_smoothing_is_chosen_alike_for_lazy_and_scaled_stacks():
     assert GMMLabeler().fit(da.from_array(X, chunks=(3, -1, -1))).smoothing_ == chosen
     assert GMMLabeler().fit(X / 255).smoothing_ == chosen
     assert GMMLabeler().fit(scan(ice_fraction(0.3), 0.3)).smoothing_ > chosen
+
+
+def test_grey_levels_cut_off_at_black_do_not_look_like_a_clean_scan():
+    """A tenth of the voxels is 0: the flank of the air is gone, and tells nothing of the noise."""
+    core = make_ice_core("snow", n_slices=3, n_columns=96, noise=0.12, random_state=0)
+    X = np.where(core.mask_high, core.high, np.float32(np.nan))
+    assert (X == 0).mean() > 0.05
+    assert GMMLabeler().fit(X).smoothing_[0] > 1.1
 
 
 @pytest.mark.filterwarnings("ignore:The slices")

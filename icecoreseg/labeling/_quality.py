@@ -47,18 +47,31 @@ def noise_share(histogram, mixture):
     variance = mixture.weights @ mixture.variances
     peak = smooth_peak(histogram, variance**0.5)
     is_ice = 2 * peak > mixture.means[0] + mixture.means[-1]
+    if clipped_ends(counts)[int(is_ice)]:  # that flank is cut off: the other phase's must do
+        is_ice = not is_ice
+        peak = mixture.means[-1 if is_ice else 0]
     beyond = levels >= peak if is_ice else levels <= peak
-    noise = counts[beyond] @ (levels[beyond] - peak) ** 2 / counts[beyond].sum()
+    noise = counts[beyond] @ (levels[beyond] - peak) ** 2 / max(counts[beyond].sum(), 1)
     return float(np.clip(noise / variance, 0, 1))
 
 
 def smooth_peak(histogram, sd):
     """Grey level of the highest peak, told in blocks of a quarter of a standard deviation."""
+    counts = histogram.counts.copy()
+    counts[[0, -1]] *= ~clipped_ends(counts)  # black and white are not grey levels of a phase
     step = max(1, int(sd / 4 / histogram.width))
-    blocks = np.add.reduceat(histogram.counts, np.arange(0, len(histogram.counts), step))
+    blocks = np.add.reduceat(counts, np.arange(0, len(counts), step))
     top = np.argmax(np.convolve(blocks, [1, 2, 1])[1:-1])
     near = slice(max(0, top - 1) * step, (top + 2) * step)
-    return np.average(histogram.levels[near], weights=histogram.counts[near])
+    return np.average(histogram.levels[near], weights=counts[near])
+
+
+def clipped_ends(counts):
+    """Whether the (lowest, highest) grey level holds what lies beyond it too: a spike."""
+    if len(counts) < 12:
+        return np.zeros(2, dtype=bool)
+    ends = np.array([counts[:5], counts[:-6:-1]])
+    return ends[:, 0] > 3 * ends[:, 1:].mean(axis=1) + 10
 
 
 GREATEST_JUMP = 0.2
