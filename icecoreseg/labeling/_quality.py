@@ -67,8 +67,11 @@ def smooth_peak(histogram, sd):
 
 
 def clipped_ends(counts):
-    """Whether the (lowest, highest) grey level holds what lies beyond it too: a spike."""
-    if len(counts) < 12:
+    """Whether the (lowest, highest) grey level holds what lies beyond it too: a spike.
+
+    If most voxels are there, these are the levels of the phases, and the scan has no noise.
+    """
+    if len(counts) < 12 or 2 * (counts[0] + counts[-1]) > counts.sum():
         return np.zeros(2, dtype=bool)
     ends = np.array([counts[:5], counts[:-6:-1]])
     return ends[:, 0] > 3 * ends[:, 1:].mean(axis=1) + 10
