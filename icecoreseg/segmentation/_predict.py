@@ -3,8 +3,10 @@
 The functions are at module level and take all they need, so that dask can ship them.
 """
 
+import copy
 import threading
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.metrics import confusion_counts
 from icecoreseg.metrics._scores import _dice
 from icecoreseg.segmentation._context import with_neighbours
-from icecoreseg.segmentation._device import memory_format, to_device
+from icecoreseg.segmentation._device import choose_device, memory_format, to_device
 from icecoreseg.segmentation._sampling import N_AHEAD, in_order
 from icecoreseg.segmentation._survey import ice_target
 from icecoreseg.segmentation._tiling import slice_logits
@@ -29,7 +31,28 @@ def place(network, device):
     return network.to(device, memory_format=memory_format(device, training=False)).eval()
 
 
-def slab_logits(X, *, network, grey, tile_size, inner=slice(None)):
+_PLACED = WeakKeyDictionary()
+
+
+def placed_copy(network, device):
+    """A network on the device that this process chooses: itself on the CPU, else one copy.
+
+    A lazy stack may be computed by workers that have a GPU, although the client has none. The
+    copy is kept while the network lives and its weights stay as they are.
+    """
+    device = choose_device(device)
+    if device.type == "cpu":
+        return network
+    version = str(device), sum(weights._version for weights in network.parameters())
+    with _ONE_AT_A_TIME:
+        known, copied = _PLACED.get(network, (None, None))
+        if known != version:
+            copied = place(copy.deepcopy(network), device)
+            _PLACED[network] = version, copied
+    return copied
+
+
+def slab_logits(X, *, network, grey, tile_size, device=None, inner=slice(None)):
     """Yield the log-odds of ice, slice by slice.
 
     Parameters
@@ -37,9 +60,11 @@ def slab_logits(X, *, network, grey, tile_size, inner=slice(None)):
     X : array of shape (n_slices, n_rows, n_columns)
         Grey values.
     network : UNet
-        On its device; see `place`.
+        On its device (see `place`) if no `device` is given.
     grey : GreyScale
     tile_size : int
+    device : str, optional
+        Where to predict; see `placed_copy`.
     inner : slice
         The slices that are wanted; the others are their neighbours.
 
@@ -49,6 +74,7 @@ def slab_logits(X, *, network, grey, tile_size, inner=slice(None)):
         float32, NaN outside, on the network's device.
     """
     check_grey_values(X, grey.outside)
+    network = network if device is None else placed_copy(network, device)
     device = next(network.parameters()).device
     prepare = partial(with_neighbours, X, context_slices=network.context_slices, grey=grey)
     wanted = range(len(X))[inner]

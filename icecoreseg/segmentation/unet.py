@@ -1,6 +1,5 @@
 """`UNetSegmenter`: a U-Net that is used like any other scikit-learn classifier."""
 
-import copy
 from dataclasses import replace
 from functools import partial
 from numbers import Real
@@ -16,6 +15,7 @@ from icecoreseg._validation import (
     check_outside,
     check_positive_int,
     check_stack,
+    is_lazy,
 )
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._card import card_of, load_network, model_of_card
@@ -314,11 +314,10 @@ class UNetSegmenter(StackClassifier):
         check_is_fitted(self, "module_")
         X = check_stack(X)
         check_outside(self.outside, X.dtype)
-        device = choose_device(self.device)
-        network = self.module_
-        if device.type != "cpu":
-            network = place(copy.deepcopy(network), device)
+        if not is_lazy(X):
+            choose_device(self.device)  # said now; a lazy stack may be computed on another machine
         grey = replace(self.grey_scale_, outside=self.outside)
-        options = {"network": network, "grey": grey, "tile_size": self.tile_size}
-        work, halo = partial(function, **options), network.context_slices
+        options = {"network": self.module_, "grey": grey, "tile_size": self.tile_size}
+        work = partial(function, device=self.device, **options)
+        halo = self.module_.context_slices
         return map_slabs(work, X, dtype=dtype, tail=tail, halo=halo)
