@@ -20,6 +20,7 @@ VALUES = {
     "estimator": GMMLabeler(tol=1e-4),
     "slice": slice(1, None, 2),
     "lambda": (lambda x: x in {"p", "q", "r"}),
+    "names": (lambda x: np.clip(x, 0, len(VALUES["set"])) if sys else partial(min, x)),
 }
 
 
@@ -63,6 +64,37 @@ def scaled(factor):
 )
 def test_what_changes_a_result_changes_the_digest(one, other):
     assert Digester()(one) != Digester()(other)
+
+
+def above(x):
+    return _limited(x) > _LIMIT
+
+
+def _limited(x, *, most=255):
+    return np.minimum(x, most)
+
+
+_LIMIT = 110
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("_LIMIT", 50), ("_limited", lambda x: x), ("_LIMIT", np.arange(3))]
+)
+def test_what_a_function_names_changes_its_digest(name, value, monkeypatch):
+    """Constants and functions beside it; also of a function within it."""
+    functions = [above, lambda x: [above(one) for one in x]]
+    before = [Digester()(function) for function in functions]
+    monkeypatch.setitem(globals(), name, value)
+    assert not {*before} & {Digester()(function) for function in functions}
+
+
+def test_keyword_defaults_and_recursion():
+    def again(x, *, n=3):
+        return again(x) if x < n else x
+
+    before = Digester()(again)
+    again.__kwdefaults__["n"] = 4
+    assert Digester()(again) != before
 
 
 def test_whatever_it_is_given():

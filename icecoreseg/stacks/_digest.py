@@ -1,11 +1,13 @@
 """Digests of values that are the same in every process: what pickle does not promise.
 
 Arrays count with their bytes, estimators with their parameters and what they learnt,
-networks with their weights, functions with their code and what they hold.
+networks with their weights, functions with their code, what they hold, and the constants and
+functions that they name. The code of classes, and of installed packages, counts by its name.
 """
 
 import hashlib
 import pickle
+import sysconfig
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
@@ -16,6 +18,10 @@ from icecoreseg.stacks._sources import Source
 
 _TIMED = ("history_",)
 """Learnt attributes that hold seconds: not what a result depends on."""
+
+
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+_CONSTANTS = str | bytes | bool | int | float | complex | tuple | frozenset | np.ndarray
 
 
 def fitted_state(estimator):
@@ -109,7 +115,9 @@ class Digester:
             return name, value.__name__, self(value.__self__)
         if isinstance(value, FunctionType):
             held = [getattr(cell, "cell_contents", None) for cell in value.__closure__ or ()]
-            return name, value.__qualname__, *map(self, (value.__code__, held, value.__defaults__))
+            defaults = value.__defaults__, value.__kwdefaults__
+            parts = (value.__code__, held, defaults, _named_by(value))
+            return name, value.__qualname__, *map(self, parts)
         if isinstance(value, CodeType):
             return name, value.co_code, self(value.co_consts), value.co_names
         if hasattr(value, "__dict__"):
@@ -118,3 +126,23 @@ class Digester:
             return name, self(pickle.dumps(value))
         except (TypeError, AttributeError, pickle.PicklingError):  # a lock: its kind must do
             return (name,)
+
+
+def _named_by(function):
+    """Constants and functions, not of installed packages, that a function reads by name."""
+    names = _names(function.__code__) & function.__globals__.keys()
+    found = {name: function.__globals__[name] for name in names}
+    return {name: value for name, value in found.items() if _may_change(value)}
+
+
+def _names(code):
+    """What a function's code looks up, functions within it included."""
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _may_change(value):
+    """Whether a value may be another in the next run, while all versions are the same."""
+    if isinstance(value, FunctionType):
+        return not value.__code__.co_filename.startswith(_INSTALLED)
+    return isinstance(value, _CONSTANTS)

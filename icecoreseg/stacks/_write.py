@@ -106,7 +106,8 @@ def write_stack(
     the old array would show the new values).
 
     The digest of the graph tells another selection of slices or another function from the
-    one before. A graph with random parts gives another digest in every process and can
+    one before, with the constants and functions of its own that it names; the code of classes
+    and of installed packages counts by name and version. A graph with random parts gives another digest in every process and can
     only be resumed with a `provenance`: then the caller vouches for it, and the graph
     does not count.
 
