@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import gaussian_filter
 from skimage.transform import downscale_local_mean
+from sklearn.exceptions import NotFittedError
 
 from icecoreseg import AIR, ICE, OUTSIDE, MaskDownsampler, downsample_labels
+from icecoreseg.datasets import make_ice_core
 
 LABELS = hnp.arrays(
     np.uint8,
@@ -238,3 +240,32 @@ def test_porosity_of_nothing_is_refused():
         MaskDownsampler(threshold="porosity").transform(np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(ValueError, match="\"porosity\" or None; got 'mass'"):
         MaskDownsampler(threshold="mass").fit(np.zeros((2, 2, 2), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["snow", "firn", "ice"])
+def test_the_default_keeps_the_ice_and_the_majority(kind):
+    labels = make_ice_core(kind, n_slices=6, n_columns=96, random_state=1).labels_high
+    coarse = MaskDownsampler(2).fit_transform(labels)
+    fine = (labels == ICE).sum() / (labels != OUTSIDE).sum()
+    assert (coarse == ICE).sum() / (coarse != OUTSIDE).sum() == pytest.approx(fine, rel=0.002)
+    fraction = downsample_labels(labels, threshold=None)
+    np.testing.assert_array_equal(coarse[fraction > 0.5], ICE)
+    np.testing.assert_array_equal(coarse[fraction < 0.5], AIR)
+
+
+def test_balanced_ties_are_learned_alike_from_a_lazy_stack():
+    labels = make_ice_core("snow", n_slices=5, n_columns=64, random_state=1).labels_high
+    step = MaskDownsampler(2).fit(labels)
+    lazy = da.from_array(labels, chunks=(3, -1, -1))
+    lazily = MaskDownsampler(2).fit(lazy)
+    assert lazily.tie_threshold_ == step.tie_threshold_
+    np.testing.assert_array_equal(lazily.transform(lazy), step.transform(labels))
+    np.testing.assert_array_equal(
+        downsample_labels(labels, ties="balanced"), step.transform(labels)
+    )
+
+
+def test_balanced_ties_want_to_be_learned():
+    with pytest.raises(NotFittedError):
+        MaskDownsampler(2).transform(np.zeros((2, 2, 2), np.uint8))
+    assert MaskDownsampler(2).fit_transform(np.full((2, 2, 2), OUTSIDE)).item() == OUTSIDE

@@ -1,6 +1,7 @@
 """Which blocks are ice: a threshold, a rule for ties, and how to choose them to keep the ice.
 
-A fixed threshold favours one phase: what grains lose at their rims, pores gain. Here
+A fixed threshold favours one phase: what grains lose at their rims, pores gain. Blocks at
+the threshold can make up for it, as far as there are enough of them. Or the threshold gives way:
 as many blocks become ice as the fine labels hold ice, those of largest ice fraction
 first; the fraction of the last one is the threshold. Many blocks of labels share that
 fraction: what surrounds them decides which of them come first.
@@ -18,9 +19,12 @@ from icecoreseg.downsampling._blocks import (
     fractions,
     surrounding_fraction,
 )
-from icecoreseg.labels import ICE
+from icecoreseg.labels import ICE, OUTSIDE
 
-TIES = ("surroundings", "ice", "air")
+TIES = ("balanced", "surroundings", "ice", "air")
+
+N_SAMPLE = 32
+"""Coarse slices that the share of ice among the ties is learned from, at most."""
 
 N_BINS = 4096
 """Bins of ice fractions, at least."""
@@ -32,6 +36,9 @@ SURROUNDINGS = (1.0, 0.61, 0.14)
 """Weights that fall off like a Gaussian: few blocks have the same weighted fraction."""
 
 
+_RANKED = ("balanced", "surroundings")
+
+
 class Rule(NamedTuple):
     """How the ice fraction of a block becomes a label.
 
@@ -39,7 +46,7 @@ class Rule(NamedTuple):
     ----------
     threshold : float
         Ice fraction that a block must exceed to be ice.
-    ties : {"surroundings", "ice", "air"}
+    ties : {"balanced", "surroundings", "ice", "air"}
         What a block of just that fraction is.
     tie_threshold : float
         Ice fraction of the surroundings from which on they make it ice.
@@ -55,12 +62,60 @@ class Rule(NamedTuple):
     def label(self, slab, factor):
         """Labels of one coarse slice from its fine ones."""
         labels, tied = decide(slab, factor, self.threshold)
-        if self.ties == "surroundings" and tied.size:
+        if self.ties in _RANKED and tied.size:
             fraction = surrounding_fraction(slab, factor, tied, self.weights)
             labels.flat[tied] = fraction >= self.tie_threshold - NEAR  # AIR is 0, ICE is 1
         elif self.ties == "ice":
             labels.flat[tied] = ICE
         return labels
+
+
+def balance_ties(labels, factor, threshold):
+    """The rule that makes so many ties ice that the ice fraction is kept, if ties suffice.
+
+    Parameters
+    ----------
+    labels : array of shape (n_slices, n_rows, n_columns)
+        Checked labels or ice fractions, numpy or dask. At most `N_SAMPLE` coarse slices,
+        evenly spread, are read, once.
+    factor : (int, int, int)
+        Voxels per block.
+    threshold : float
+
+    Returns
+    -------
+    Rule
+
+    Examples
+    --------
+    One block of eight ice voxels and two of four: 16 of 32 voxels are ice, so that one of the
+    two ties must be ice for two of four blocks to be.
+
+    >>> import numpy as np
+    >>> labels = np.zeros((2, 2, 8), dtype=np.uint8)
+    >>> labels[:, :, :2] = labels[0, :, 2:4] = labels[0, :, 6:] = 1
+    >>> balance_ties(labels, (2, 2, 2), 0.5).label(labels, (2, 2, 2))
+    array([[1, 1, 0, 0]], dtype=uint8)
+    """
+    ranks = np.zeros(N_BINS + 1, dtype=np.int64)
+    ice_sum = n_inside = n_blocks = n_sure = 0
+    for piece in _sample(labels, factor[0]):
+        for _, ice, inside in block_counts(piece, factor):
+            ice_sum += ice.sum(dtype=float)
+            n_inside += inside.sum(dtype=float)
+        coarse, tied = decide(piece, factor, threshold)
+        n_blocks += np.count_nonzero(coarse != OUTSIDE)
+        n_sure += np.count_nonzero(coarse == ICE)
+        ranks += _histogram(surrounding_fraction(piece, factor, tied, SURROUNDINGS), N_BINS)
+    n_wanted = n_blocks * ice_sum / max(n_inside, 1) - n_sure
+    return Rule(threshold, "balanced", _reached_by(ranks, n_wanted), SURROUNDINGS)
+
+
+def _sample(labels, n_slices):
+    """The fine slices of coarse slices that are evenly spread over the stack."""
+    last = labels.shape[0] // n_slices - 1
+    for number in np.unique(np.linspace(0, last, N_SAMPLE).astype(int)).tolist():
+        yield np.asarray(labels[number * n_slices : (number + 1) * n_slices])
 
 
 def keep_porosity(labels, factor, ties):
@@ -72,8 +127,8 @@ def keep_porosity(labels, factor, ties):
         Checked labels or ice fractions, numpy or dask (read twice).
     factor : (int, int, int)
         Voxels per block.
-    ties : {"surroundings", "ice", "air"}
-        With "surroundings" the blocks at the threshold are ranked by their surroundings;
+    ties : {"balanced", "surroundings", "ice", "air"}
+        With the first two the blocks at the threshold are ranked by their surroundings;
         else they all have one label, whichever comes closest.
 
     Returns
@@ -100,7 +155,7 @@ def keep_porosity(labels, factor, ties):
     at_least = np.append(counts[::-1].cumsum()[::-1], 0)
     last = int(np.flatnonzero(at_least[:-1] >= n_ice)[-1])
     n_bins = len(counts) - 1
-    if ties == "surroundings":
+    if ties in _RANKED:
         threshold = last / n_bins
         missing = n_ice - at_least[last + 1]
         return Rule(threshold, ties, _rank_ties(pieces, factor, threshold, missing), SURROUNDINGS)
@@ -146,5 +201,10 @@ def _rank_ties(pieces, factor, threshold, n_wanted):
     for piece in pieces:
         tied = decide(piece, factor, threshold)[1]
         counts += _histogram(surrounding_fraction(piece, factor, tied, SURROUNDINGS), N_BINS)
+    return _reached_by(counts, n_wanted)
+
+
+def _reached_by(counts, n_wanted):
+    """Ice fraction of surroundings that the wanted number of blocks reach, from their histogram."""
     at_least = np.append(counts[::-1].cumsum()[::-1], 0)
     return (int(np.argmin(np.abs(at_least - n_wanted))) - 0.5) / N_BINS

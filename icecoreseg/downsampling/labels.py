@@ -7,7 +7,7 @@ is a label again [1]_.
 
 An exact half - 4 of 8 voxels - is common in snow: 3 to 6 % of the voxels. The paper
 sends such ties to air and so loses 4 to 9 % of the ice [2]_; sending them to ice gains about
-as much. By default a tie is decided by what surrounds the block in its own slices.
+as much. What surrounds the block in its own slices is a better judge.
 
 References
 ----------
@@ -26,7 +26,7 @@ from icecoreseg._validation import (
     is_lazy,
 )
 from icecoreseg.downsampling._blocks import fractions
-from icecoreseg.downsampling._rule import TIES, Rule, keep_porosity
+from icecoreseg.downsampling._rule import TIES, Rule, balance_ties, keep_porosity
 
 
 def downsample_labels(
@@ -50,10 +50,12 @@ def downsample_labels(
         the threshold that keeps the stack's ice fraction (see `MaskDownsampler`, which also
         keeps it for other stacks); lazy labels are computed for that. None
         returns the fractions themselves: soft labels, which lose no mass.
-    ties : {"surroundings", "ice", "air"}
+    ties : {"surroundings", "balanced", "ice", "air"}
         What happens to a block whose fraction equals the threshold. "air" is the
         paper's rule. "surroundings" asks the block together with the voxels that touch
-        it in the same slices (a tie there goes to ice).
+        it in the same slices (a tie there goes to ice). "balanced" makes as many ties ice as
+        keep the stack's ice fraction, those with most ice around them (see
+        `MaskDownsampler`, which also does it for other stacks).
 
     Returns
     -------
@@ -84,9 +86,16 @@ def downsample_labels(
     if threshold is None:
         return _map(lambda piece: fractions(piece, factor), labels, factor, np.float32)
     rule = Rule(threshold, ties)
-    if threshold == "porosity":
-        rule = keep_porosity(labels, factor, ties)
+    if threshold == "porosity" or ties == "balanced":
+        rule = learn_rule(labels, factor, threshold, ties)
     return apply_rule(labels, factor, rule)
+
+
+def learn_rule(labels, factor, threshold, ties):
+    """The rule that keeps the ice fraction of a checked stack, by its threshold or its ties."""
+    if threshold == "porosity":
+        return keep_porosity(labels, factor, ties)
+    return balance_ties(labels, factor, threshold)
 
 
 def apply_rule(labels, factor, rule):

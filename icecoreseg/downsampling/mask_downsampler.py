@@ -4,21 +4,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackTransformer
 from icecoreseg._validation import check_labels_or_fraction
-from icecoreseg.downsampling._rule import SURROUNDINGS, Rule, keep_porosity
+from icecoreseg.downsampling._rule import SURROUNDINGS, Rule
 from icecoreseg.downsampling.labels import (
     apply_rule,
     as_stack,
     check_factor,
     check_rule,
     downsample_labels,
+    learn_rule,
 )
 
 
 class MaskDownsampler(StackTransformer):
     """Pipeline step that averages labels onto a coarser grid.
 
-    The estimator around `downsample_labels`; it learns nothing, unless it is asked to keep
-    the porosity.
+    The estimator around `downsample_labels`. It learns how many of the ties must be ice so that
+    the ice fraction is kept.
 
     Parameters
     ----------
@@ -27,9 +28,11 @@ class MaskDownsampler(StackTransformer):
     threshold : float, "porosity" or None
         Ice fraction above which a block is ice. "porosity": ``fit`` looks for the threshold
         that keeps the ice fraction of its stack. None gives soft labels.
-    ties : {"surroundings", "ice", "air"}
-        What happens to blocks at the threshold exactly; "air" is the paper's rule. With
-        a threshold of "porosity" the two others are the same.
+    ties : {"balanced", "surroundings", "ice", "air"}
+        What happens to blocks at the threshold exactly (half ice, half air). "balanced":
+        as many become ice as keep the ice fraction of the stack given to ``fit`` (or of 32 coarse
+        slices of it), those with most ice around them. "surroundings": those whose
+        surroundings are mostly ice. "air" is the paper's rule.
 
     Attributes
     ----------
@@ -51,14 +54,15 @@ class MaskDownsampler(StackTransformer):
     >>> from scipy.ndimage import gaussian_filter
     >>> field = gaussian_filter(np.random.default_rng(0).normal(size=(40, 60, 60)), 1.8)
     >>> snow = (field > np.quantile(field, 0.64)).astype(np.uint8)
-    >>> for rule in ({"ties": "air"}, {"threshold": "porosity"}):
+    >>> for rule in ({"ties": "air"}, {}, {"threshold": "porosity"}):
     ...     coarse = MaskDownsampler(2, **rule).fit_transform(snow)
     ...     print(f"{100 * abs(coarse.mean() / snow.mean() - 1):.0f} %")
     10 %
     0 %
+    0 %
     """
 
-    def __init__(self, factor=2, *, threshold=0.5, ties="surroundings"):
+    def __init__(self, factor=2, *, threshold=0.5, ties="balanced"):
         self.factor = factor
         self.threshold = threshold
         self.ties = ties
@@ -82,8 +86,8 @@ class MaskDownsampler(StackTransformer):
         factor = check_factor(self.factor, X.shape)
         check_rule(self.threshold, self.ties)
         self.threshold_, self.tie_threshold_ = self.threshold, 0.5
-        if self.threshold == "porosity":
-            rule = keep_porosity(X, factor, self.ties)
+        if self._learns():
+            rule = learn_rule(X, factor, self.threshold, self.ties)
             self.threshold_, self.tie_threshold_ = rule.threshold, rule.tie_threshold
         return self
 
@@ -100,7 +104,7 @@ class MaskDownsampler(StackTransformer):
         array of shape (n_slices // fz, n_rows // fy, n_columns // fx)
             See `downsample_labels`.
         """
-        if self.threshold != "porosity":
+        if not self._learns():
             return downsample_labels(X, self.factor, threshold=self.threshold, ties=self.ties)
         check_is_fitted(self)
         check_rule(self.threshold, self.ties)
@@ -111,9 +115,13 @@ class MaskDownsampler(StackTransformer):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.requires_fit = self.threshold == "porosity"
+        tags.requires_fit = self._learns()
         tags.transformer_tags.preserves_dtype = []
         return tags
 
     def __sklearn_is_fitted__(self):
-        return self.threshold != "porosity" or hasattr(self, "threshold_")
+        return not self._learns() or hasattr(self, "threshold_")
+
+    def _learns(self):
+        balanced = self.threshold is not None and self.ties == "balanced"
+        return balanced or self.threshold == "porosity"
