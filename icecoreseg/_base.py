@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from icecoreseg._ice import as_labels
 from icecoreseg._repr import doc_link_template
 from icecoreseg._slabs import map_slabs
+from icecoreseg._validation import check_stack
 from icecoreseg.metrics import voxel_accuracy
 
 
@@ -54,7 +55,15 @@ class StackClassifier(ClassifierMixin, StackEstimator):
         -------
         float
             Share of the specimen's voxels whose label is right.
+
+        Raises
+        ------
+        ValueError
+            If there is no truth to compare with, or its shape is not that of X.
         """
+        if y is None:
+            raise ValueError("score compares predict(X) with the truth; expected y, got None.")
+        y = check_stack(y, name="y", kinds="uifb")
         if y.dtype.kind == "f":
             y = map_slabs(as_labels, y, dtype=np.uint8)
         return voxel_accuracy(y, self.predict(X), sample_weight=sample_weight)

@@ -52,3 +52,17 @@ def test_score_takes_fractions(core):
     assert labeler.score(X, core.fraction_low) == expected
     lazy = da.from_array(core.fraction_low, chunks=(2, 64, 64))
     assert labeler.score(X, lazy) == expected
+
+
+@pytest.mark.parametrize("bad", [None, [1, 2]])
+def test_score_needs_a_stack_of_truth(core, bad):
+    X = np.where(core.mask_low, core.low, np.nan).astype(np.float32)
+    labeler = GMMLabeler().fit(X)
+    with pytest.raises(ValueError, match=r"expected y, got None|Expected y as a stack"):
+        labeler.score(X, bad)
+    assert labeler.score(X, core.labels_low.tolist()) == labeler.score(X, core.labels_low)
+
+
+def test_a_voxel_size_in_millimetres(core):
+    with pytest.warns(UserWarning, match="or a wrong voxel size"):
+        MicrostructureMetrics(0.06).fit_transform(core.labels_low)

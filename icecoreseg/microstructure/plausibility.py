@@ -41,7 +41,7 @@ def warn_implausible_slices(table):
     ...     warnings.simplefilter("always")
     ...     warn_implausible_slices({"ssa_2d_m2_kg": np.array([20, 130.0])})
     >>> str(caught[0].message)
-    'Slice 1: 2-D SSA above 100 m2 kg-1; under-resolved structure or noise taken for ice?'
+    'Slice 1: 2-D SSA above 100 m2 kg-1; under-resolved structure, noise taken for ice...size?'
     """
     nothing = np.zeros(0)
     with np.errstate(invalid="ignore"):
@@ -52,8 +52,8 @@ def warn_implausible_slices(table):
         )
         _warn_slices(
             np.asarray(table.get("ssa_2d_m2_kg", nothing)) > SSA_LIMIT_M2_KG,
-            f"2-D SSA above {SSA_LIMIT_M2_KG:g} m2 kg-1; under-resolved structure or noise taken "
-            "for ice?",
+            f"2-D SSA above {SSA_LIMIT_M2_KG:g} m2 kg-1; under-resolved structure, noise taken "
+            "for ice, or a wrong voxel size?",
         )
         _warn_slices(
             _area_jumps(np.asarray(table.get("specimen_area_mm2", nothing))),

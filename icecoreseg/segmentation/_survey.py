@@ -169,7 +169,10 @@ def _pooled(sums, outside):
         )
     if ice in (0.0, n):
         only = "ICE" if ice else "AIR"
-        raise ValueError(f"All {int(n)} valid voxels of y are {only}; training needs both classes.")
+        raise ValueError(
+            f"All {int(n)} valid voxels of y are {only}; training needs both classes (labels are "
+            "AIR=0, ICE=1 and OUTSIDE=255)."
+        )
     variance = squares / n - (grey / n) ** 2
     if variance <= 1e-12 * squares / n:
         raise ValueError(f"All valid voxels of X have one grey value ({grey / n:g}).")
