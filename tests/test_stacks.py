@@ -157,6 +157,8 @@ def test_tiff_dialects(tmp_path):
         (GREY, "core", {"format": "npy"}, "contradicts"),
         (GREY, "core", {"format": "jpg"}, "format='jpg' is not known"),
         (GREY, "core.png", {}, "name a folder"),
+        (GREY, "core.h5", {}, "not written; expected a folder, or a name that ends in .npy"),
+        (GREY, "core.mhd", {}, "not written"),
         (GREY[0], "core", {}, r"X\[np.newaxis\]|stack\[np.newaxis\]"),
         (GREY.astype(np.uint32), "core", {}, "uint32"),
         (GREY, "core", {"voxel_size_um": 0}, "voxel_size_um"),

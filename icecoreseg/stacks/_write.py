@@ -14,6 +14,7 @@ from icecoreseg.stacks._fingerprint import describe, input_of, versions
 from icecoreseg.stacks._metadata import as_text, check_metadata
 from icecoreseg.stacks._names import TIFF_SUFFIXES
 from icecoreseg.stacks._pieces import write_pieces
+from icecoreseg.stacks._raw import RAW_SUFFIXES
 from icecoreseg.stacks._read_metadata import sidecar_of
 from icecoreseg.stacks._scale import encode_fractions, scale_of
 from icecoreseg.stacks._slice_folder import SliceFolder
@@ -22,6 +23,9 @@ from icecoreseg.stacks._zarr import ZarrFolder, import_zarr, slices_per_chunk
 
 _TYPES = ("u1", "u2", "f4", "f8")
 _NAMED = {".npy": "npy", ".zarr": "zarr", **dict.fromkeys(TIFF_SUFFIXES, "tiff file")}
+
+# A folder of this name would be no surprise to the computer, but one to its user.
+_NOT_WRITTEN = (*RAW_SUFFIXES, ".raw", ".vol", ".h5", ".hdf5", ".nc", ".nii", ".gz", ".npz", ".jpg")
 
 
 def write_stack(
@@ -163,6 +167,11 @@ def _choose(path, format, dtype):
             raise ValueError(f"format={format!r} contradicts the path {path}.")
     if path.suffix.lower() == ".png":
         raise ValueError(f"{path} names one PNG file; name a folder to write PNG slices.")
+    if path.suffix.lower() in _NOT_WRITTEN:
+        raise ValueError(
+            f"{path} names a file of a type that is not written; expected a folder, or a name "
+            f"that ends in {', '.join(_NAMED)}."
+        )
     if named is not None:
         return named
     format = format or ("tiff" if dtype.kind == "f" else "png")
