@@ -34,7 +34,7 @@ def check_stack(X, *, name="X", kinds="uf"):
     Raises
     ------
     ValueError
-        If X is not 3-D, has an empty axis, or a dtype of another kind.
+        If X is not 3-D, has an empty axis, an unknown length, or a dtype of another kind.
     """
     if not is_lazy(X):
         X = np.asanyarray(X)
@@ -47,6 +47,10 @@ def check_stack(X, *, name="X", kinds="uf"):
         raise ValueError(
             f"Expected {name} as a stack of shape (n_slices, n_rows, n_columns), "
             f"got an array of shape {X.shape}."
+        )
+    if any(length != length for length in X.shape):
+        raise ValueError(
+            f"{name} is a dask array of unknown shape {X.shape}; call its compute_chunk_sizes()."
         )
     if 0 in X.shape:
         raise ValueError(f"{name} has an empty axis: shape {X.shape}.")

@@ -108,16 +108,35 @@ def _journal(path):
 
 
 def check_same_run(before, now, folder):
-    """Raise ValueError, naming the entries that differ, unless two runs are the same."""
+    """Raise ValueError, naming the entries that differ, unless two runs are the same.
+
+    With a provenance the caller vouches for what is computed: files may have been repaired
+    since, or be left outside, and a run without provenance may be given one.
+    """
+    if now["provenance"] is not None:
+        if before.get("provenance") is None:
+            before = {**before, "provenance": now["provenance"]}
+        before, now = _vouched_for(before), _vouched_for(now)
     before, now = _entries(before), _entries(now)
     keys = [key for key in sorted(before | now) if before.get(key) != now.get(key)]
     if keys:
         told = [f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in keys[:8]]
         raise ValueError(
             f"{folder} was begun by another run, and two runs are not mixed: "
-            f"{'; '.join(told)}{' ...' if len(keys) > 8 else ''}. Choose another folder, or pass "
-            "overwrite=True instead of resume=True."
+            f"{'; '.join(told)}{' ...' if len(keys) > 8 else ''}. Choose another folder, pass "
+            "overwrite=True instead of resume=True, or say by a provenance that files "
+            "and graph may differ."
         )
+
+
+def _vouched_for(run):
+    """A run without the digests of its graph and its files; the names of its sources stay."""
+    made_from = run.get("input")
+    if not isinstance(made_from, dict) or not isinstance(made_from.get("sources"), list):
+        return run
+    made_from = {key: value for key, value in made_from.items() if key != "graph"}
+    names = [s.get("name") if isinstance(s, dict) else s for s in made_from["sources"]]
+    return {**run, "input": {**made_from, "sources": names}}
 
 
 def _entries(value, name=""):

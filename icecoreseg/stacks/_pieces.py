@@ -48,6 +48,7 @@ def _manifest_to_continue(target, run):
             raise FileExistsError(f"{target.folder} holds a stack without {NAME}.")
         return Manifest(target.folder, run)
     check_same_run(manifest.run, run, target.folder)
+    manifest.run = run  # which may have repaired files and a provenance that says so
     manifest.keep_intact()
     return manifest
 

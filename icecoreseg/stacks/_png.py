@@ -112,7 +112,7 @@ def encode_png(pixels, *, pixel_size_um=None, text=""):
     pixels : array of shape (n_rows, n_columns)
         uint8 or uint16.
     pixel_size_um : tuple (y, x) of float, optional
-        Written as the pHYs chunk (whole pixels per metre).
+        Written as the pHYs chunk (whole pixels per metre), if that can hold it.
     text : str
         Written as a tEXt chunk, if not empty; ASCII.
     """
@@ -122,7 +122,8 @@ def encode_png(pixels, *, pixel_size_um=None, text=""):
     chunks = [_chunk(b"IHDR", header)]
     if pixel_size_um is not None:
         down, across = (round(1e6 / size) for size in pixel_size_um)
-        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
+        if 0 < min(down, across) and max(down, across) < 2**31:
+            chunks.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
     if text:
         chunks.append(_chunk(b"tEXt", f"{KEYWORD}\0{text}".encode("ascii")))
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
