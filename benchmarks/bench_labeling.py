@@ -8,14 +8,13 @@ labels by Pillow. CPU seconds, medians. Run ``python benchmarks/bench_labeling.p
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from _measure import most_held_mib, seconds
 from PIL import Image
 from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter
 from skimage.filters import threshold_otsu
@@ -38,16 +37,6 @@ from icecoreseg.stacks._png import encode_png
 UNSMOOTHED = {"smoothing": None, "anchor_strength": 0, "prior": "mixture", "tol": 1e-3}
 PAPER = UNSMOOTHED | {"smoothing": (0, 1.1, 1.1), "sharpening": 0}
 SMOOTHINGS = {"paper's smoothing": PAPER, "default smoothing": {}}
-
-
-def seconds(call, n_rounds=1):
-    """Median CPU seconds of a call."""
-    times = []
-    for _ in range(n_rounds):
-        began = time.process_time()
-        call()
-        times.append(time.process_time() - began)
-    return statistics.median(times)
 
 
 def make_slice(size, ice=0.8):
@@ -174,15 +163,9 @@ def chain_alone(name, folder):
     small = Path(folder) / "small"
     write_stack(np.stack([make_slice(128)] * 4), small, overwrite=True)
     our_chain(small, Path(folder) / "small labels", SMOOTHINGS[name])  # imports what it needs
-    before = peak_mib()
+    before = most_held_mib()
     used = seconds(lambda: our_chain(Path(folder) / "scan", Path(folder) / name, SMOOTHINGS[name]))
-    print(used, peak_mib() - before)
-
-
-def peak_mib():
-    """Most memory that this process has held so far (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    print(used, most_held_mib() - before)
 
 
 def main(fast=False):

@@ -6,25 +6,14 @@ is timed in the same run as a measure of the machine. Run
 """
 
 import argparse
-import statistics
-import time
 import tracemalloc
 
 import numpy as np
+from _measure import seconds
 from scipy.ndimage import gaussian_filter
 from skimage.transform import downscale_local_mean
 
 from icecoreseg import BrightnessNormalizer, CoreMasker
-
-
-def seconds(call, n_rounds):
-    """Median CPU seconds of a call."""
-    times = []
-    for _ in range(n_rounds):
-        began = time.process_time()
-        call()
-        times.append(time.process_time() - began)
-    return statistics.median(times)
 
 
 def peak_mib(call):

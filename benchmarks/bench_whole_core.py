@@ -19,6 +19,7 @@ from pathlib import Path
 
 import dask
 import numpy as np
+from _measure import most_held_mib
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -74,19 +75,12 @@ def work(step, folder, n_cores):
             result = model.predict(X) if model else labeler.predict(X)
             write_stack(result, Path(out) / "labels")
     said = {
-        "peak_mib": peak_mib(),
+        "peak_mib": most_held_mib(),
         "wall_s": time.perf_counter() - began,
         "cpu_s": time.process_time() - cpu,
         "n_slices": X.shape[0],
     }
     print(json.dumps(said))
-
-
-def peak_mib():
-    """Peak resident memory of this process alone: getrusage counts what its parent held."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = (line for line in lines if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1024
 
 
 def run(step, folder, n_cores=2):
