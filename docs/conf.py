@@ -34,6 +34,7 @@ autodoc_default_options = {
     ),
 }
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"  # the side bar is narrow
 numpydoc_show_class_members = False
 
 # Objects of other projects are named in the text; there is no network for intersphinx.
@@ -56,9 +57,14 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
-html_theme_options = {"show_prev_next": False, "navbar_end": ["theme-switcher"]}
+html_theme_options = {
+    "show_prev_next": False,
+    "navbar_end": ["theme-switcher"],
+    # The front page has no sections to list beside it.
+    "secondary_sidebar_items": {"**": ["page-toc", "sourcelink"], "index": []},
+}
 html_static_path = ["_static"]
-html_css_files = ["doors.css"]
+html_css_files = ["pages.css"]
 html_title = f"icecoreseg {version}"
 
 warnings.filterwarnings("ignore", category=UserWarning, message=".*non-interactive.*")
