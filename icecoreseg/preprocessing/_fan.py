@@ -56,13 +56,19 @@ class Fan:
         return float((weight * self.values).sum() / max(weight.sum(), 1e-6))
 
     def pore_length(self, fraction, outline):
-        """Typical width, along the angles, of the pores in the outer half of an outline."""
+        """Typical width, along the angles, of the pores in the outer half of an outline.
+
+        The mean of all chords, or what their median says of it if that is less: where pores are
+        few, a wide break weighs too much in the mean.
+        """
         share = self.radii / outline[:, np.newaxis]
         outer = self.seen & ~self.hidden & (share > 0.3) & (share < 0.8)
-        ice = self.values > fraction / 2
-        n_pores = np.count_nonzero(outer & ice & ~np.roll(ice, 1, axis=0))
-        arc = 2 * np.pi * (self.radii * (outer & ~ice)).sum() / N_ANGLES
-        return float(np.clip(arc / max(n_pores, 1), 1, 0.5 * outline.mean()))
+        air = outer & (self.values <= fraction / 2)
+        chords = run_sums(air.T, 2 * np.pi / N_ANGLES * self.radii.T)
+        if chords.size == 0:
+            return 1.0
+        of_median = np.median(chords) / np.log(2)  # the mean, if chords are exponential
+        return float(np.clip(min(chords.mean(), of_median), 1, 0.5 * outline.mean()))
 
     def _balance(self, fraction):
         """What an outline gains per angle if it runs at each of the samples' outer ends."""
@@ -108,6 +114,33 @@ def _stiffness(fraction, pore_length, outline):
     n_pores = (2 + 5 * (1 - min(fraction, 1))) * (1 + 3 * pore_length / radius)
     arc = 2 * np.pi * radius / N_ANGLES
     return fraction / 2 * n_pores * pore_length / arc / 2
+
+
+def run_sums(there, values):
+    """Sum of the values of every run along the rows, which are cyclic.
+
+    Parameters
+    ----------
+    there : bool array of shape (n_rows, n_columns)
+        True in runs.
+    values : array of the same shape
+
+    Returns
+    -------
+    array of shape (n_runs,)
+        A row without a gap is no run.
+
+    Examples
+    --------
+    >>> run_sums(np.array([[True, False, True, False, True]]), np.array([[1, 2, 3, 4, 5]]))
+    array([3., 6.])
+    """
+    starts = there & ~np.roll(there, 1, axis=1)
+    there = there & starts.any(axis=1, keepdims=True)
+    run = np.cumsum(starts, axis=1)
+    run = np.where(run == 0, run[:, -1:], run)  # it began at the end of the row
+    run += np.cumsum(run.max(axis=1, initial=0))[:, np.newaxis] - run.max(axis=1, keepdims=True)
+    return np.bincount(run[there], weights=values[there])[1:]
 
 
 def closed_path(gain, stiffness):
