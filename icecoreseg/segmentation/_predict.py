@@ -31,7 +31,7 @@ def place(network, device):
     return network.to(device, memory_format=memory_format(device, training=False)).eval()
 
 
-_PLACED = WeakKeyDictionary()
+_PLACED: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def placed_copy(network, device):
