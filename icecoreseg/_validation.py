@@ -36,6 +36,8 @@ def check_stack(X, *, name="X", kinds="uf"):
     ValueError
         If X is not 3-D, has an empty axis, an unknown length, or a dtype of another kind.
     """
+    if isinstance(X, (list, tuple)) and X and all(getattr(x, "ndim", 0) == 3 for x in X):
+        raise ValueError(f"{name} is a list of {len(X)} stacks; expected one core at a time.")
     if not is_lazy(X):
         X = np.asanyarray(X)
     if X.ndim == 2:

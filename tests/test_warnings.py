@@ -66,3 +66,9 @@ def test_score_needs_a_stack_of_truth(core, bad):
 def test_a_voxel_size_in_millimetres(core):
     with pytest.warns(UserWarning, match="or a wrong voxel size"):
         MicrostructureMetrics(0.06).fit_transform(core.labels_low)
+
+
+@pytest.mark.parametrize("rows", [48, 40])
+def test_fits_take_lists_of_cores_the_rest_does_not(core, rows):
+    with pytest.raises(ValueError, match="X is a list of 2 stacks; expected one"):
+        CoreMasker().fit_transform([core.low, core.low[:, :rows]])
