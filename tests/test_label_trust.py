@@ -146,6 +146,27 @@ def test_a_bad_slice_is_right_or_named(kind, porosity):
     assert named or abs(error) < 0.03
 
 
+def cupped_ice(depth):
+    """Slices of solid ice that are brighter at the rim, by a part of the contrast."""
+    X = scan(np.ones((4, 80, 80)), 0.12)
+    rows, columns = np.mgrid[-1:1:80j, -1:1:80j]
+    return X + np.float32(depth * CONTRAST) * (rows**2 + columns**2).astype(np.float32)
+
+
+def test_a_bright_rim_is_no_phase():
+    """Bright and dark side are up to 3.46 standard deviations apart: more than snow's phases."""
+    with pytest.warns(UserWarning, match="Brightness changes across the slices \\[0, 1, 2, 3\\]"):
+        assert GMMLabeler().fit(cupped_ice(0.7)).separation_.min() > 2
+
+
+def test_an_artefact_in_every_slice_is_no_phase():
+    """A bright rod in solid ice makes two clear phases: the rod, and the ice as air."""
+    X = scan(np.ones((4, 80, 80)), 0.12)
+    X[:, 40:45, 40:45] = 255
+    with pytest.warns(UserWarning, match="Less than 4% of the slices \\[0, 1, 2, 3\\]"):
+        GMMLabeler().fit(X)
+
+
 @pytest.mark.filterwarnings("ignore:The slices")
 def test_a_bad_slice_does_not_spoil_the_others():
     fraction = ice_fraction(0.05)

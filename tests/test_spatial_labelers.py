@@ -137,6 +137,7 @@ class TestSpatial:
 
 
 @pytest.mark.filterwarnings("ignore:The two phases are less than 2")  # bytes at random
+@pytest.mark.filterwarnings("ignore:Less than 4%")
 @given(X=arrays(np.uint8, (1, 9, 11), elements=st.integers(0, 12)))
 @settings(deadline=None, max_examples=15)
 def test_any_bytes_become_labels(X):

@@ -84,7 +84,62 @@ In simulated cores it is 0.02 at most; a blank slice among others changes by 0.3
 """
 
 
-def warn_of_doubts(labeler, changes):
+TREND_SEPARATION = 3.5
+"""Distance of the phases in standard deviations (d') that a trend across a slice can feign.
+
+Brightness spread evenly over a range, split in its middle, has means half the range apart and
+standard deviations of half the range by the root of 12: a d' of 3.46.
+"""
+
+GREATEST_TREND = 0.5
+"""Part of a slice's variance in a trend from which on the two phases may be bright and dark sides.
+
+In simulated slices of two phases it is 0.25 at most.
+"""
+
+LEAST_ICE = 0.04
+"""Ice fraction below which the bright phase is hardly ice: half that of the lightest snow."""
+
+
+def trend_share(values, inside):
+    """Part of the variance of a slice that a parabola in its rows and columns explains.
+
+    Cupping and uneven light split a slice of one phase into its bright and its dark side.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+        Grey levels; a sample of them is looked at.
+    inside : bool array of the same shape
+
+    Returns
+    -------
+    float
+        0 to 1; 0 where hardly anything is inside.
+
+    Examples
+    --------
+    >>> rows, columns = np.mgrid[-1:1:50j, -1:1:50j]
+    >>> noise = np.random.default_rng(0).normal(size=rows.shape)
+    >>> inside = rows**2 + columns**2 < 1
+    >>> [round(trend_share(a * rows**2 + noise, inside), 1) for a in (0, 10)]
+    [0.0, 0.9]
+    """
+    some = tuple(slice(None, None, max(1, edge // 96)) for edge in values.shape)
+    inside, grey = inside[some], values[some]
+    rows, columns = (np.linspace(-1, 1, edge) for edge in grey.shape)
+    rows, columns = (axis[inside] for axis in np.meshgrid(rows, columns, indexing="ij"))
+    grey = grey[inside].astype(float)
+    if grey.size < 64 or np.ptp(grey) == 0:
+        return 0.0
+    trend = np.stack(
+        [rows**a * columns**b for a, b in ((0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0))]
+    )
+    rest = grey - np.linalg.lstsq(trend.T, grey, rcond=None)[0] @ trend
+    return float(1 - rest.var() / grey.var())
+
+
+def warn_of_doubts(labeler, changes, trends):
     """Warn of the slices of a fitted GMMLabeler that somebody should look at.
 
     Parameters
@@ -93,6 +148,8 @@ def warn_of_doubts(labeler, changes):
         With the fitted attributes of every slice.
     changes : array of shape (n_slices,)
         How much smoothing has changed the mean grey level of a slice.
+    trends : array of shape (n_slices,)
+        See `trend_share`.
     """
     overlap = labeler.separation_ < LEAST_SEPARATION
     _warn(
@@ -111,6 +168,16 @@ def warn_of_doubts(labeler, changes):
         "The mean grey level jumps at the slices {}: smoothing along the core mixes them with "
         "their neighbours. Mark blank slices as outside, level the brightness, or smooth in the "
         "plane only: smoothing=(0, 1.15, 1.15).",
+    )
+    _warn(
+        ~overlap & (labeler.separation_ < TREND_SEPARATION) & (trends > GREATEST_TREND),
+        "Brightness changes across the slices {} more than between two phases: their labels may "
+        "part a bright side from a dark one. Is there cupping, and only one phase?",
+    )
+    _warn(
+        ~labeler.fell_back_ & (labeler.weights_[:, 1:].sum(axis=1) < LEAST_ICE),
+        f"Less than {LEAST_ICE:.0%} of the slices {{}} would be ice: the bright phase may be an "
+        "artefact, or casing, and the dark one ice.",
     )
     _warn(
         overlap,

@@ -8,6 +8,7 @@ from icecoreseg._validation import (
     check_choice,
     check_grey_values,
     check_positive_int,
+    inside_mask,
     warn_if_outside_unmarked,
 )
 from icecoreseg.labeling._anchor import fit_anchored, typical_mixture
@@ -15,7 +16,7 @@ from icecoreseg.labeling._content import ice_by_level
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling._levels import Levels, mean_change
 from icecoreseg.labeling._noise import check_smoothing, choose_smoothing
-from icecoreseg.labeling._quality import warn_of_doubts
+from icecoreseg.labeling._quality import trend_share, warn_of_doubts
 from icecoreseg.labeling._smoothing import smoothing_reach
 from icecoreseg.labeling.histogram import pool_histograms
 from icecoreseg.labeling.mixture import Mixture, fit_mixture
@@ -182,13 +183,13 @@ class GMMLabeler(Labeler):
         warn_if_outside_unmarked(X, self.outside)
         given = check_smoothing(self.smoothing)
         self.smoothing_ = given or (choose_smoothing(X, self.outside),) * 3
-        histograms, changes = zip(*self._read(X), strict=True)
+        histograms, changes, trends = zip(*self._read(X), strict=True)
         if not any(h.n_voxels for h in histograms):
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
         alone = [self._fit_alone(h) for h in histograms]
         self.mixture_ = typical_mixture(alone) or self._fit(pool_histograms(histograms))
         self._store([self._borrow(*pair) for pair in zip(histograms, alone, strict=True)])
-        warn_of_doubts(self, np.array(changes))
+        warn_of_doubts(self, np.array(changes), np.array(trends))
         return self
 
     def predict(self, X):
@@ -279,10 +280,11 @@ class GMMLabeler(Labeler):
             yield Levels(slab, number, self.smoothing_, **options)
 
     def _read(self, X):
-        """Of every slice: its histogram, and by how much smoothing has changed its mean."""
+        """Of every slice: its histogram, the change of its mean by smoothing, its trend."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
             for raw, levels in zip(slab[inner], self._levels(slab, inner), strict=True):
-                yield levels.histogram, mean_change(levels, raw, self.outside)
+                trend = trend_share(levels.values, inside_mask(raw, self.outside))
+                yield levels.histogram, mean_change(levels, raw, self.outside), trend
 
     def _fit(self, histogram, **special):
         options = {key: getattr(self, key) for key in _FIT_OPTIONS} | special
