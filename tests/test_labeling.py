@@ -315,6 +315,15 @@ def test_scaled_grey_levels_give_the_same_labels_after_blank_slices_and_hot_voxe
     np.testing.assert_array_equal(with_blank.fit_transform(blank)[5:], alone[1:])
 
 
+@pytest.mark.parametrize("factor", [1e6, 2.0**40, 1e30])
+def test_huge_whole_numbers_are_told_apart(factor):
+    """Floats beyond 2**53 are whole numbers all of them; bins of one level would not reach them."""
+    X, _ = noisy_slices(n_slices=1, size=64, sd=5)
+    labeler = GMMLabeler(smoothing=None)
+    expected = labeler.fit_transform(X.astype(float))
+    assert (labeler.fit_transform(X * factor) == expected).mean() > 0.999
+
+
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=300))
 def test_histogram_counts_every_byte(values):
     values = np.array(values, dtype=np.uint8)

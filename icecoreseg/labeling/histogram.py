@@ -173,7 +173,8 @@ def choose_bin_width(values):
         return 1.0
     sample = values[:: max(1, values.size // N_SAMPLE)]
     low, high = np.quantile(sample, (0.001, 0.999))
-    if high - low >= 8 and (sample == np.rint(sample)).all():
+    few_enough = high - low >= 8 and max(abs(low), abs(high)) < LAST_BIN
+    if few_enough and (sample == np.rint(sample)).all():
         return 1.0
     finest = max((high - low) / N_BINS, max(abs(low), abs(high)) / 2**16, 2.0**-40)
     return float(2.0 ** np.floor(np.log2(finest)))
