@@ -12,21 +12,31 @@ import numpy as np
 import torch
 
 from icecoreseg import __version__
-from icecoreseg._validation import check_outside
+from icecoreseg._validation import check_choice, check_outside, check_voxel_size
 from icecoreseg.labels import AIR, ICE
+from icecoreseg.segmentation._model_file import read_published
 from icecoreseg.segmentation._network import WIDTHS, layer_table
+from icecoreseg.segmentation._parameters import check_parameters
+from icecoreseg.segmentation._predict import place
 from icecoreseg.segmentation._run import build, plain
 from icecoreseg.segmentation._survey import GreyScale
 
 
-def card_of(model):
-    """What JSON can hold of a fitted segmenter: parameters, grey scale, history, versions."""
+def card_of(model, voxel_size_um=None):
+    """What JSON can hold of a fitted segmenter: parameters, grey scale, history, versions.
+
+    The voxel size is one that a loaded model came with, unless another one is said.
+    """
+    if voxel_size_um is None:
+        voxel_size_um = getattr(model, "voxel_size_um_", None)
     return {
         "parameters": plain(model.get_params()),
         "grey_scale": {"mean": model.grey_scale_.mean, "sd": model.grey_scale_.sd},
         "classes": model.classes_.tolist(),
         "history": model.history_,
         "best_epoch": model.best_epoch_,
+        "training_data": model.training_data_,
+        "voxel_size_um": voxel_size_um and list(check_voxel_size(voxel_size_um)),
         "versions": {
             "icecoreseg": __version__,
             "torch": torch.__version__,
@@ -58,11 +68,14 @@ def model_of_card(kind, card, path):
         parameters["checkpoint"] = None  # a file of another machine, as is its GPU
         parameters["device"] = "cpu" if parameters["device"] == "cpu" else "auto"
         model = kind(**parameters)
-        model._check_parameters()
+        check_parameters(model.get_params())
         check_outside(model.outside, np.float32)
         model.grey_scale_ = _grey_scale(**card["grey_scale"], outside=model.outside)
         model.classes_ = np.array([AIR, ICE])
         model.history_, model.best_epoch_ = list(card["history"]), card["best_epoch"]
+        model.training_data_ = list(card.get("training_data", []))  # files of 0.1 may lack these
+        size = card.get("voxel_size_um")
+        model.voxel_size_um_ = None if size is None else check_voxel_size(size)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} has a damaged card: {error}") from error
     return model
@@ -94,3 +107,16 @@ def load_network(parameters, tensors, path):
     with torch.no_grad():
         network.load_state_dict(tensors)
     return network
+
+
+def model_of_published(kind, path, grey_range, parameters):
+    """The segmenter with weights of the published code; see `from_published_weights`."""
+    model = kind(architecture="bagherzadeh2023", **parameters)
+    check_choice(model.context_slices, (0,), name="context_slices")
+    network = load_network(model.get_params(), read_published(path), path)
+    low, high = grey_range
+    model.grey_scale_ = GreyScale(float(low), float(high) - float(low), model.outside)
+    model.classes_ = np.array([AIR, ICE])
+    model.history_, model.best_epoch_, model.training_data_ = [], None, []
+    model.module_ = place(network, torch.device("cpu"))
+    return model

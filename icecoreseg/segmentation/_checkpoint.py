@@ -18,8 +18,8 @@ from icecoreseg.segmentation._model_file import read_model, write_model
 KIND = "training checkpoint"
 VERSION = 1
 
-_LATER = {"context_slices": "0"}
-"""Parameters that older checkpoints do not name, and the value that they were trained with."""
+_LATER = {"context_slices": "0", "first weights": "null"}
+"""What older checkpoints do not name, and the value that they were trained with."""
 
 SAVE_EVERY_S = 300.0
 """Seconds of an epoch after which it is saved in the middle."""

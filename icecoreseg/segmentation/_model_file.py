@@ -30,14 +30,19 @@ def write_model(path, tensors, card, *, kind, version):
     version : int
         Version of the card's layout.
     """
-    path = Path(path)
     header = {"format": FORMAT, "kind": kind, "version": str(version), "card": json.dumps(card)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, to_bytes(tensors, metadata=header))
+
+
+def write_atomically(path, content):
+    """Write bytes to a file under another name, and rename it when all is on the disk."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
-            file.write(to_bytes(tensors, metadata=header))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

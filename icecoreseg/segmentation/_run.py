@@ -1,7 +1,9 @@
 """One call of ``fit``: from the user's data and parameters to a trained network."""
 
 import copy
+import hashlib
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -11,6 +13,7 @@ from icecoreseg._validation import warn_if_outside_unmarked
 from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import WIDTHS, UNet, initialise
+from icecoreseg.segmentation._parameters import check_same_network
 from icecoreseg.segmentation._predict import validation_scores
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import Schedule, new_state
@@ -40,22 +43,24 @@ class TrainingRun:
 
     def __init__(self, parameters, X, y, validation_data, *, device, start=None):
         self.parameters = parameters
-        outside = parameters["outside"]
+        outside, grey = parameters["outside"], None
+        if start is not None:
+            check_same_network(start.module_, parameters)
+            grey = replace(start.grey_scale_, outside=outside)
         Xs, ys = check_cores(X, y, outside=outside)
         for stack in Xs:
             warn_if_outside_unmarked(stack, outside)
         self.validation = _check_validation(validation_data, outside)
-        found = survey(Xs, ys, outside=outside, grey=start and start.grey_scale_)
-        self.grey = found.grey
-        self.checkpoint = Checkpoint(parameters["checkpoint"], self._identity(Xs, found))
+        found = survey(Xs, ys, outside=outside, grey=grey)
+        self.grey, self.data = found.grey, _summary(Xs, found)
+        self.checkpoint = Checkpoint(parameters["checkpoint"], self._identity(start))
         draw = check_random_state(parameters["random_state"]).randint
         seed = self.checkpoint.begin(lambda: agree_on(int(draw(2**31 - 1)), device))
         if start is None:
             network = initialise(build(parameters), seed=seed, ice_share=found.ice_share)
         else:
             network = copy.deepcopy(start.module_)
-            _check_context(network, parameters)
-        self.schedule = self._schedule(found)
+        self.schedule = self._schedule()
         self.sampler = PatchSampler(
             Xs,
             ys,
@@ -82,13 +87,12 @@ class TrainingRun:
                 verbose=self.parameters["verbose"],
             )
 
-    def _schedule(self, found):
+    def _schedule(self):
         parameters = self.parameters
         n_batches = parameters["batches_per_epoch"]
         if n_batches is None:
-            n_voxels = sum(int(counts.sum()) for counts in found.n_valid)
             batch_voxels = parameters["patch_size"] ** 2 * parameters["batch_size"] * n_processes()
-            n_batches = max(MIN_BATCHES, round(n_voxels / batch_voxels))
+            n_batches = max(MIN_BATCHES, round(self.data["n_valid_voxels"] / batch_voxels))
         return Schedule(
             parameters["max_epochs"],
             n_batches,
@@ -96,13 +100,14 @@ class TrainingRun:
             parameters["patience"],
         )
 
-    def _identity(self, Xs, found):
+    def _identity(self, start):
         """What a checkpoint must agree with, in plain values."""
         learnt = {k: v for k, v in plain(self.parameters).items() if k not in _NOT_LEARNT}
         return learnt | {
-            "shapes of X": [list(X.shape) for X in Xs],
-            "grey values of X": [found.grey.mean, found.grey.sd],
-            "ice in y": found.ice_share,
+            "shapes of X": self.data["shapes"],
+            "grey values of X": [self.grey.mean, self.grey.sd],
+            "ice in y": self.data["ice_share"],
+            "first weights": start and _digest(start.module_),
         }
 
     def _validate(self, network):
@@ -130,6 +135,15 @@ def build(parameters):
     )
 
 
+def _summary(Xs, found):
+    """What a network was trained on, in plain values."""
+    return {
+        "shapes": [list(X.shape) for X in Xs],
+        "n_valid_voxels": sum(int(counts.sum()) for counts in found.n_valid),
+        "ice_share": found.ice_share,
+    }
+
+
 def plain(parameters):
     """Parameters as JSON can hold them; a generator that was handed in is not kept."""
     kept = {}
@@ -144,13 +158,12 @@ def plain(parameters):
     return kept
 
 
-def _check_context(network, parameters):
-    """A network that is trained further sees as many slices as before."""
-    if network.context_slices != parameters["context_slices"]:
-        raise ValueError(
-            f"warm_start with context_slices={parameters['context_slices']}, but the fitted "
-            f"network has {network.context_slices}."
-        )
+def _digest(network):
+    """Checksum of the weights that a training starts from."""
+    digest = hashlib.sha256()
+    for weights in network.state_dict().values():
+        digest.update(weights.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _check_validation(validation_data, outside):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from numbers import Real
 
 import numpy as np
 import torch
@@ -11,18 +10,17 @@ from sklearn.utils.validation import check_is_fitted
 from icecoreseg._base import StackClassifier
 from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import (
-    check_choice,
     check_outside,
-    check_positive_int,
     check_stack,
     is_lazy,
 )
 from icecoreseg.labels import AIR, ICE
-from icecoreseg.segmentation._card import card_of, load_network, model_of_card
+from icecoreseg.segmentation._card import card_of, load_network, model_of_card, model_of_published
 from icecoreseg.segmentation._device import choose_device
 from icecoreseg.segmentation._distributed import own_device, process_group
-from icecoreseg.segmentation._model_file import read_model, read_published, write_model
-from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS
+from icecoreseg.segmentation._model_file import read_model, write_model
+from icecoreseg.segmentation._onnx import write_onnx
+from icecoreseg.segmentation._parameters import check_parameters
 from icecoreseg.segmentation._predict import (
     place,
     slab_fraction,
@@ -30,7 +28,6 @@ from icecoreseg.segmentation._predict import (
     slab_probabilities,
 )
 from icecoreseg.segmentation._run import TrainingRun
-from icecoreseg.segmentation._survey import GreyScale
 
 MODEL_VERSION = 1
 """Version of the card in model files."""
@@ -80,7 +77,7 @@ class UNetSegmenter(StackClassifier):
     patience : int or None
         Stop when the validation loss has not improved for so many epochs; None never does.
     warm_start : bool
-        Whether `fit` goes on with the weights and the grey scale of the last `fit`.
+        Whether `fit` goes on from the last one, as `partial_fit` does.
     checkpoint : str, Path or None
         File that holds the state of the training after every epoch. If the process is
         killed, the same call of `fit` goes on from there and ends with the weights of an
@@ -95,13 +92,16 @@ class UNetSegmenter(StackClassifier):
     grey_scale_ : GreyScale
         Mean and standard deviation of the training voxels.
     history_ : list of dict
-        Per epoch: epoch, train_loss, learning_rate, seconds; with validation data also
-        valid_loss, valid_dice_ice and valid_dice_air.
+        Of the last call, per epoch: epoch, train_loss, learning_rate, seconds; with
+        validation data also valid_loss, valid_dice_ice and valid_dice_air.
     best_epoch_ : int
         Epoch whose weights are in `module_`: the one with the lowest validation loss, or
         the last where there is no validation data.
     classes_ : array
         AIR and ICE.
+    training_data_ : list of dict
+        What was learned from, per call of `fit` and `partial_fit` that went on from another:
+        shapes of the stacks, number of valid voxels, their mean ice fraction.
 
     Examples
     --------
@@ -186,8 +186,40 @@ class UNetSegmenter(StackClassifier):
             If the loss is no longer finite; the segmenter then has the weights of the
             last finished epoch, if there is one.
         """
-        self._check_parameters()
-        start = self if self.warm_start and hasattr(self, "module_") else None
+        return self._train(X, y, validation_data, goes_on=self.warm_start)
+
+    def partial_fit(self, X, y, *, validation_data=None):
+        """Train further on new cores; the first call is `fit`.
+
+        Each call runs the whole schedule of `max_epochs` and `learning_rate`, from warm-up to
+        cosine, starting from the weights of the last call and with its grey scale. What the
+        first cores taught is not rehearsed: a smaller `learning_rate`, or old cores among the
+        new, keeps it. New scans need the grey levels of the first (see `BrightnessNormalizer`)
+        and both classes. With a `checkpoint`, each call needs a file of its own.
+
+        Parameters
+        ----------
+        X, y, validation_data
+            As in `fit`.
+
+        Returns
+        -------
+        UNetSegmenter
+            The fitted segmenter itself.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, and if `architecture`, `widths` or `context_slices` are no longer
+            those of the fitted network.
+        FloatingPointError
+            As in `fit`.
+        """
+        return self._train(X, y, validation_data, goes_on=True)
+
+    def _train(self, X, y, validation_data, *, goes_on):
+        check_parameters(self.get_params())
+        start = self if goes_on and hasattr(self, "module_") else None
         device = own_device(choose_device(self.device))
         with process_group(device):
             run = TrainingRun(self.get_params(), X, y, validation_data, device=device, start=start)
@@ -195,13 +227,14 @@ class UNetSegmenter(StackClassifier):
                 run.train()
             finally:
                 if run.state.epoch > 0:
-                    self._keep(run)
+                    self._keep(run, start)
         return self
 
-    def _keep(self, run):
+    def _keep(self, run, start):
         """Take over what a run has reached."""
         state = run.state
         self.grey_scale_, self.classes_ = run.grey, np.array([AIR, ICE])
+        self.training_data_ = [*getattr(start, "training_data_", ()), run.data]
         self.history_ = state.history
         self.best_epoch_ = state.best["epoch"] if state.best else state.epoch
         self.module_ = place(state.network, torch.device("cpu"))
@@ -229,19 +262,37 @@ class UNetSegmenter(StackClassifier):
         """Probabilities of air and ice: float32, shape (n_slices, 2, n_rows, n_columns)."""
         return self._map(slab_probabilities, X, np.float32, tail=(2, *np.shape(X)[1:]))
 
-    def save(self, path):
+    def save(self, path, *, voxel_size_um=None):
         """Write the fitted segmenter to one safetensors file, atomically.
 
         Parameters
         ----------
         path : str or Path
-            The header of the file holds a card in JSON: parameters, grey scale, classes,
-            training history and versions. Nothing in it can execute code.
+            The header of the file holds a card in JSON: parameters, grey scale, classes, data and
+            history of the training, versions. Nothing in it can execute code.
+        voxel_size_um : float or (float, float, float), optional
+            Voxel size of the scans that it was trained on (z, y, x), for the card.
         """
         check_is_fitted(self, "module_")
-        tensors = self.module_.state_dict()
-        kind = type(self).__name__
-        write_model(path, tensors, card_of(self), kind=kind, version=MODEL_VERSION)
+        tensors, card = self.module_.state_dict(), card_of(self, voxel_size_um)
+        write_model(path, tensors, card, kind=type(self).__name__, version=MODEL_VERSION)
+
+    def export_onnx(self, path):
+        """Write the network as an ONNX file, for programs without torch.
+
+        Input "grey": grey values as here, float32, shape (n, 1 + 2 * context_slices, n_rows,
+        n_columns), a slice between its neighbours; rows and columns must be multiples of 64 (2 to
+        the number of `widths`). Output "fraction": ice, shape (n, 1, n_rows, n_columns), NaN
+        outside. Scaling is part of the network; the card stands in the metadata.
+
+        Raises
+        ------
+        ImportError
+            If onnxscript, torch's exporter, is not installed (``icecoreseg[onnx]``).
+        """
+        check_is_fitted(self, "module_")
+        grey = replace(self.grey_scale_, outside=self.outside)
+        write_onnx(path, self.module_, grey, card_of(self))
 
     @classmethod
     def load(cls, path):
@@ -282,33 +333,7 @@ class UNetSegmenter(StackClassifier):
             If the file holds something else (code in it is not run), or if `context_slices`
             is not 0: the published network sees one slice.
         """
-        model = cls(architecture="bagherzadeh2023", **parameters)
-        check_choice(model.context_slices, (0,), name="context_slices")
-        network = load_network(model.get_params(), read_published(path), path)
-        low, high = grey_range
-        model.grey_scale_ = GreyScale(float(low), float(high) - float(low), model.outside)
-        model.classes_ = np.array([AIR, ICE])
-        model.history_, model.best_epoch_ = [], None
-        model.module_ = place(network, torch.device("cpu"))
-        return model
-
-    def _check_parameters(self):
-        check_choice(self.architecture, ARCHITECTURES, name="architecture")
-        for name in ("max_epochs", "batch_size", "patch_size", "tile_size"):
-            check_positive_int(getattr(self, name), name=name)
-        check_positive_int(self.context_slices, name="context_slices", minimum=0)
-        for name in ("batches_per_epoch", "patience"):
-            if getattr(self, name) is not None:
-                check_positive_int(getattr(self, name), name=name)
-        for width in self.widths or ():
-            check_positive_int(width, name="widths")
-        stride = 2 ** len(self.widths or WIDTHS)
-        if self.patch_size % stride:
-            raise ValueError(f"patch_size={self.patch_size} must be a multiple of {stride}.")
-        if not isinstance(self.learning_rate, Real) or not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
-        if not isinstance(self.threshold, Real) or not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must lie in (0, 1), got {self.threshold!r}.")
+        return model_of_published(cls, path, grey_range, parameters)
 
     def _map(self, function, X, dtype, tail=None):
         check_is_fitted(self, "module_")

@@ -244,7 +244,7 @@ def test_bad_context_is_refused(core, tmp_path):
     with pytest.raises(ValueError, match="context_slices=1 is not known"):
         UNetSegmenter.from_published_weights(tmp_path / "none", context_slices=1)
     model = tiny_unet(batches_per_epoch=1, warm_start=True).fit(*core)
-    with pytest.raises(ValueError, match="fitted network has 0"):
+    with pytest.raises(ValueError, match="fitted network has context_slices=0"):
         model.set_params(context_slices=1).fit(*core)
 
 

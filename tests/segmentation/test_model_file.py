@@ -47,6 +47,23 @@ def test_card_can_be_read_without_us(fitted, tmp_path):
     assert set(card["versions"]) == {"icecoreseg", "torch", "python"}
 
 
+def test_card_tells_data_scores_and_voxel_size(core, tmp_path):
+    """What a stranger asks of a model; the voxel size stays with it when it is saved again."""
+    path = tmp_path / "model.safetensors"
+    model = tiny_unet(batches_per_epoch=2).fit(*core, validation_data=core)
+    model.save(path, voxel_size_um=60)
+    UNetSegmenter.load(path).save(path)
+    _, card = read_model(path, kind="UNetSegmenter", version=1)
+    assert card["voxel_size_um"] == [60, 60, 60]
+    assert card["history"][0]["valid_dice_ice"] == model.history_[0]["valid_dice_ice"]
+    valid = core[1][core[0] != 0]
+    (data,) = card["training_data"]
+    assert (data["shapes"], data["n_valid_voxels"]) == ([[6, 48, 40]], valid.size)
+    assert data["ice_share"] == pytest.approx(valid.mean())
+    with pytest.raises(ValueError, match="voxel_size_um must be one positive number"):
+        model.save(path, voxel_size_um=-1)
+
+
 def change_header(path, **changes):
     """Rewrite entries of the header's metadata."""
     data = path.read_bytes()

@@ -1,0 +1,48 @@
+"""Whether the parameters of a U-Net can be what they say, before anything is read or trained."""
+
+from numbers import Real
+
+from icecoreseg._validation import check_choice, check_positive_int
+from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS
+
+
+def check_parameters(parameters):
+    """Raise ValueError unless the parameters of a `UNetSegmenter` are sound.
+
+    Parameters
+    ----------
+    parameters : dict
+        As ``get_params()`` gives them; some may come from a file.
+    """
+    check_choice(parameters["architecture"], ARCHITECTURES, name="architecture")
+    for name in ("max_epochs", "batch_size", "patch_size", "tile_size"):
+        check_positive_int(parameters[name], name=name)
+    check_positive_int(parameters["context_slices"], name="context_slices", minimum=0)
+    for name in ("batches_per_epoch", "patience"):
+        if parameters[name] is not None:
+            check_positive_int(parameters[name], name=name)
+    for width in parameters["widths"] or ():
+        check_positive_int(width, name="widths")
+    stride = 2 ** len(parameters["widths"] or WIDTHS)
+    if parameters["patch_size"] % stride:
+        raise ValueError(f"patch_size={parameters['patch_size']} must be a multiple of {stride}.")
+    rate, threshold = parameters["learning_rate"], parameters["threshold"]
+    if not isinstance(rate, Real) or not rate > 0:
+        raise ValueError(f"learning_rate must be positive, got {rate!r}.")
+    if not isinstance(threshold, Real) or not 0 < threshold < 1:
+        raise ValueError(f"threshold must lie in (0, 1), got {threshold!r}.")
+
+
+def check_same_network(network, parameters):
+    """Raise ValueError unless a network that is trained further is still the one asked for."""
+    asked = {
+        "architecture": parameters["architecture"],
+        "widths": tuple(parameters["widths"] or WIDTHS),
+        "context_slices": parameters["context_slices"],
+    }
+    for name, value in asked.items():
+        if getattr(network, name) != value:
+            raise ValueError(
+                f"The fitted network has {name}={getattr(network, name)!r}; it cannot be trained "
+                f"further with {name}={value!r}."
+            )
