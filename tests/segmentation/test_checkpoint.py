@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +60,41 @@ def test_resumed_equals_uninterrupted(core, tmp_path, monkeypatch, n_steps, save
     assert resumed.best_epoch_ == whole.best_epoch_
     for now, then in zip(resumed.history_, whole.history_, strict=True):
         assert now | {"seconds": 0} == then | {"seconds": 0}
+
+
+KILLED = """
+import os, signal, sys
+from icecoreseg.segmentation import _checkpoint, _training
+from tests.segmentation import test_checkpoint
+from tests.segmentation.conftest import make_core
+
+owner, name = {"step": (_training, "train_step"), "write": (os, "fsync")}[sys.argv[2]]
+function, calls = getattr(owner, name), []
+
+def deadly(*args):
+    calls.append(1)
+    if len(calls) == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*args)
+
+setattr(owner, name, deadly)
+_checkpoint.SAVE_EVERY_S = 0
+test_checkpoint.small_run(sys.argv[1]).fit(*make_core(seed=0))
+"""
+
+
+@pytest.mark.parametrize("where", ["step", "write"])
+def test_kill_9(core, tmp_path, monkeypatch, where):
+    """A process that the system kills in mid-epoch, at work or while it writes the file."""
+    path = tmp_path / "run.safetensors"
+    command = [sys.executable, "-c", KILLED, str(path), where]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    whole = small_run(None).fit(*core)
+    step, made = _training.train_step, []
+    monkeypatch.setattr(_training, "train_step", lambda *args: made.append(1) or step(*args))
+    assert torch.equal(weights(small_run(path).fit(*core)), weights(whole))
+    assert 0 < len(made) < 18
 
 
 def test_sigterm_saves_the_batch_and_exits(core, tmp_path, monkeypatch):

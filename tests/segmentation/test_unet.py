@@ -147,6 +147,17 @@ def test_pickle(fitted, core):
     np.testing.assert_array_equal(again.predict_fraction(core[0]), fitted.predict_fraction(core[0]))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU that is not there")
+def test_pickle_of_a_gpu_machine(fitted, core):
+    """The pickle holds no GPU tensors; where there is no GPU, the device is asked for anew."""
+    again = pickle.loads(pickle.dumps(copy.copy(fitted).set_params(device="cuda")))
+    assert {weights.device.type for weights in again.module_.parameters()} == {"cpu"}
+    with pytest.raises(ValueError, match="use device='auto'"):
+        again.predict(core[0])
+    labels = again.set_params(device="auto").predict(core[0])
+    np.testing.assert_array_equal(labels, fitted.predict(core[0]))
+
+
 def test_validation_keeps_the_best_epoch(core):
     model = tiny_unet(max_epochs=3, learning_rate=0.05).fit(*core, validation_data=make_core(5))
     losses = [entry["valid_loss"] for entry in model.history_]
@@ -172,6 +183,7 @@ BAD_DATA = {
     "shape": (lambda X, y: (X, y[:, 1:]), "X has shape"),
     "single slice": (lambda X, y: (X[0], y[0]), "np.newaxis"),
     "labels": (lambda X, y: (X, np.where(y == 1, 7, y)), r"holds the values \[7\]"),
+    "labels as fractions": (lambda X, y: (X, y.astype(float)), r"lie in \[0, 1\]"),
     "fractions": (lambda X, y: (X, np.where(y == 255, np.nan, 2.0 * y)), r"lie in \[0, 1\]"),
     "all void": (lambda X, y: (X, np.full_like(y, 255)), "No valid voxel"),
     "all outside": (lambda X, y: (np.zeros_like(X), y), "No valid voxel"),
@@ -195,6 +207,40 @@ def test_bad_data_is_refused(core, case, lazy):
         X, y = da.from_array(X), da.from_array(y)
     with pytest.raises(ValueError, match=message):
         tiny_unet().fit(X, y)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_bad_stacks_are_refused_in_prediction(core, fitted, lazy):
+    """NaN is no outside where 0 is declared; infinities are never grey values."""
+    for value, message in ((np.nan, "outside=0 is declared"), (np.inf, "infinite")):
+        X = core[0].astype(np.float32)
+        X[3, 20, 20] = value
+        X = da.from_array(X, chunks=(2, 48, 40)) if lazy else X
+        with pytest.raises(ValueError, match=message):
+            np.asarray(fitted.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda X, y: [X, y], "must be a tuple"),
+        (lambda X, y: (X, y[1:]), "X has shape"),
+        (lambda X, y: (X, np.where(y == 1, 7, y)), r"holds the values \[7\]"),
+        (lambda X, y: (X, np.full_like(y, 255)), "validation_data holds no voxel"),
+        (lambda X, y: (np.where(X == 0, np.nan, X), y), "outside=0 is declared"),
+    ],
+)
+def test_bad_validation_data_is_refused(core, spoil, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_unet(batches_per_epoch=1).fit(*core, validation_data=spoil(*core))
+
+
+def test_training_slices_smaller_than_a_patch():
+    """Patches are filled up with void, so that slices of any size can be learned from."""
+    X, y = make_core(seed=0, shape=(12, 12, 8))
+    model = tiny_unet(batches_per_epoch=80).fit(X, y)
+    assert model.score(X, y) > 0.9
+    assert model.training_data_[0]["n_valid_voxels"] == np.count_nonzero((X != 0) & (y != OUTSIDE))
 
 
 @pytest.mark.parametrize(
