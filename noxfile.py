@@ -31,7 +31,7 @@ def install(session, *extras, constraints="constraints.txt"):
 @nox.session
 def tests(session):
     """Run the test suite and the doctests."""
-    install(session, "test")
+    install(session, "test", "onnx")
     session.run("pytest", "-n", "auto", *session.posargs, env=ONE_THREAD)
 
 
