@@ -17,7 +17,9 @@ from icecoreseg import (
     AIR,
     ICE,
     OUTSIDE,
+    BrightnessNormalizer,
     ChanVeseLabeler,
+    CoreMasker,
     GMMLabeler,
     GraphCutLabeler,
     LocalThresholdLabeler,
@@ -240,6 +242,33 @@ def test_speckles_of_any_stack(data, X):
     assert clean.dtype == X.dtype
     np.testing.assert_array_equal(speckles.transform(X[:, ::-1, ::-1]), clean[:, ::-1, ::-1])
     np.testing.assert_array_equal(np.asarray(speckles.transform(data.draw(chunked(X)))), clean)
+
+
+PREPARING = [
+    CoreMasker(outside=0),
+    CoreMasker(outside=0, margin=1),
+    BrightnessNormalizer(outside=0),
+]
+
+
+@pytest.mark.parametrize("step", PREPARING, ids=repr)
+@settings(deadline=None, max_examples=20)
+@given(data=st.data(), X=grey_stacks())
+def test_preparing_any_stack(step, data, X):
+    """A stack or a refusal; inside, a mask changes nothing but 0 to 1; chunks alike."""
+    ready = answer(lambda X: step.fit(X).transform(X), X)
+    if "refused" in ready:
+        return
+    ready = ready[0]
+    assert ready.shape == X.shape
+    assert np.isfinite(ready).all()
+    if isinstance(step, CoreMasker):
+        assert ready.dtype == X.dtype
+        np.testing.assert_array_equal(ready[ready != 0], np.maximum(X, 1)[ready != 0])
+    else:
+        np.testing.assert_array_equal(ready == 0, X == 0)
+    lazy = answer(step.transform, data.draw(chunked(X)))
+    np.testing.assert_array_equal(lazy[0], ready)
 
 
 STORED = st.sampled_from([np.uint8, np.uint16, np.float32, np.float64])
