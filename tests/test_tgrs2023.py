@@ -108,7 +108,9 @@ def test_numbers_from_one(cores, tmp_path):
 
 def test_without_card_it_is_table_1(folder):
     (folder / "specimens.json").unlink()
-    assert load_tgrs2023(folder).snow.mass_g == 397.1
+    with pytest.warns(UserWarning, match=r"has (2620|2848|2324)\.") as told:
+        assert load_tgrs2023(folder).snow.mass_g == 397.1
+    assert len(told) == 3
 
 
 def test_folders_tell_what_names_do_not(cores, folder, tmp_path):
@@ -118,7 +120,8 @@ def test_folders_tell_what_names_do_not(cores, folder, tmp_path):
         for path in (folder / "TEDRIST_bag43" / resolution).iterdir():
             number = parse_scan_name(path).number
             shutil.copy(path, tmp_path / "plain" / "TEDRIST_bag43" / name / f"{number}.png")
-    firn = load_tgrs2023(tmp_path / "plain", specimens=["firn"]).firn
+    with pytest.warns(UserWarning, match="TEDRIST_bag43 has 2848"):
+        firn = load_tgrs2023(tmp_path / "plain", specimens=["firn"]).firn
     np.testing.assert_array_equal(firn.low, cores["firn"].low)
 
 
@@ -158,10 +161,25 @@ def test_missing_slices_are_named(folder, resolution, number, message):
 
 def test_incomplete_pairs_can_be_left_out(cores, folder):
     break_one(folder, "high", 3)
-    with pytest.warns(UserWarning, match=r"high-resolution slices missing: 3\. Incomplete pairs"):
+    with pytest.warns(UserWarning, match="ice") as told:
         core = load_tgrs2023(folder, incomplete="skip").ice
+    assert "high-resolution slices missing: 3. Incomplete pairs" in str(told[0].message)
+    assert "are there with their partners; generated_ice has 3" in str(told[1].message)
     np.testing.assert_array_equal(core.low, cores["ice"].low[[0, 2]])
     np.testing.assert_array_equal(core.high, cores["ice"].high[[0, 1, 4, 5]])
+
+
+@pytest.mark.parametrize("end", [0, 2])
+def test_a_core_that_ends_early_is_told(folder, end):
+    """Nothing is missing in between: only the count of Table I, or of the card, tells."""
+    for name, numbers in (("Canvas", (2 * end, 2 * end + 1)), ("Bin60", (end,))):
+        for number in numbers:
+            next(folder.rglob(f"{name}*ex5*_{number:04}.png")).unlink()
+    left = f"{1 if end == 0 else 0} to {2 if end == 0 else 1}"
+    message = f"ice: 2 low-resolution slices, {left}, are there.*generated_ice has 3"
+    with pytest.warns(UserWarning, match=message):
+        core = load_tgrs2023(folder, specimens=["ice"]).ice
+    assert core.low.shape[0] == 2
 
 
 def test_a_number_that_is_there_twice(folder):

@@ -7,6 +7,7 @@ high-resolution slices to one low-resolution slice, never by the order of a list
 """
 
 import json
+import warnings
 from pathlib import Path
 
 import dask.array as da
@@ -122,6 +123,12 @@ def load_tgrs2023(folder, *, specimens=SPECIMENS, offset=None, incomplete="raise
         numbers : list of (block, number)
             Of the low-resolution slices.
 
+    Warns
+    -----
+    UserWarning
+        If a specimen has another number of low-resolution slices than Table I (or the card in
+        its place) says: a download that ends early leaves no gap.
+
     Raises
     ------
     FileNotFoundError
@@ -164,6 +171,7 @@ def load_tgrs2023(folder, *, specimens=SPECIMENS, offset=None, incomplete="raise
         pairs = pair_slices(
             found[kind, "high"], found[kind, "low"], core=kind, offset=offset, incomplete=incomplete
         )
+        _check_count(cards[kind], pairs.numbers, kind)
         cores[kind] = Bunch(kind=kind, **cards[kind], **_open_pairs(pairs))
     return cores
 
@@ -221,6 +229,16 @@ def _cards(folder):
     if not card.is_file():
         return published_specimens()
     return {**published_specimens(), **json.loads(card.read_text())}
+
+
+def _check_count(card, numbers, kind):
+    """Warn of slices that leave no gap: those above the first and below the last."""
+    if len(numbers) != card["n_slices"]:
+        warnings.warn(
+            f"{kind}: {len(numbers)} low-resolution slices, {numbers[0][1]} to {numbers[-1][1]}, "
+            f"are there with their partners; {card['name']} has {card['n_slices']}.",
+            stacklevel=3,
+        )
 
 
 def _open_pairs(pairs):
