@@ -24,6 +24,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 import run  # noqa: E402
 from reproduction import published, tables  # noqa: E402
+from reproduction.code import SHOWN, code_digest  # noqa: E402
 from reproduction.engine import MANIFEST, Run, Step  # noqa: E402
 from reproduction.figures import FIGURES  # noqa: E402
 from reproduction.measure import bubble_row, slice_table  # noqa: E402
@@ -104,6 +105,35 @@ def test_plans_are_in_order(schedule, tmp_path):
     for number, step in enumerate(steps):
         assert set(step.needs) <= set(names[:number])
         json.dumps(step.parameters)
+
+
+def test_changed_code_is_computed_again(tmp_path):
+    """Of the package or of the steps; figures and comments change no network."""
+    names = ("package/labels.py", "package/display/plot.py", "steps/work.py", "steps/figures.py")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    places = [tmp_path / "package", tmp_path / "steps"]
+
+    def digests():
+        return code_digest(*places), code_digest(*places, without=SHOWN)
+
+    before = digests()
+    (tmp_path / names[0]).write_text("# one\nx  =  1\n")
+    assert digests() == before
+    for name in names:
+        (tmp_path / name).write_text("x = 2\n")
+        now = digests()
+        assert now[0] != before[0]
+        assert (now[1] != before[1]) == (name in ("package/labels.py", "steps/work.py"))
+        before = now
+
+
+def test_every_step_knows_its_code(tmp_path):
+    steps = make_steps(tmp_path, TINY)
+    digests = {step.name.split("/")[0]: step.parameters["code"] for step in steps}
+    assert digests["tables"] == digests["figures"] != digests["train"]
+    assert digests["cores"] == digests["labels"] == digests["train"] == digests["test"]
 
 
 KILLED = """

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from reproduction import reports, work
+from reproduction.code import SHOWN, current_code
 from reproduction.engine import Step
 from reproduction.recipes import NETWORKS, RECIPES
 from reproduction.schedule import KINDS, NOISE
@@ -36,11 +37,13 @@ class _Plan:
         self.root, self.schedule, self.data = root, schedule, data
         self.steps = []
         self.tested = []
+        self.code = current_code(without=SHOWN)
 
     def add(self, name, function, *, needs=(), **parameters):
-        """Append ``function(folder, root=..., **parameters)``."""
+        """Append ``function(folder, root=..., **parameters)``; its code is a parameter, too."""
         task = partial(function, root=self.root, **parameters)
-        self.steps.append(Step(name, task, _plain(parameters), tuple(needs)))
+        code = current_code() if function.__module__ == reports.__name__ else self.code
+        self.steps.append(Step(name, task, {**_plain(parameters), "code": code}, tuple(needs)))
 
     def trained(self, seed):
         """Cores that the networks of a seed learn from, by kind."""
