@@ -8,6 +8,8 @@ scans has to learn from them.
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_04.png"
+
 import sys
 
 from reproduction.cores import Results

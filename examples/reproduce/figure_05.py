@@ -7,6 +7,8 @@ halves the ice peak where air is rare.
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_05.png"
+
 import sys
 
 from reproduction.cores import Results

@@ -6,6 +6,8 @@ Histogram of one slice of snow, its two components and the probability of ice.
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_06.png"
+
 import sys
 
 from reproduction.cores import Results

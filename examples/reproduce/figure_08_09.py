@@ -7,6 +7,8 @@ shows the test slices themselves, and chose the epoch by them.
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_08_09.png"
+
 import sys
 
 from reproduction.cores import Results

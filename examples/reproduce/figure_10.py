@@ -7,6 +7,8 @@ does not define its 2-D SSA; here it is boundary length over ice area.
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_10.png"
+
 import sys
 
 from reproduction.cores import Results

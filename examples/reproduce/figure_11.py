@@ -6,6 +6,8 @@ Outlines of the prediction (red) over the truth (green), by the paper's recipe a
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_11.png"
+
 import sys
 
 from reproduction.cores import Results

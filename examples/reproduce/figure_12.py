@@ -7,6 +7,8 @@ paper's labels, which send ties to air, borders are tighter.
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_12.png"
+
 import sys
 
 from reproduction.cores import Results

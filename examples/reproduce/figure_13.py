@@ -7,6 +7,8 @@ bubbles of the labels are not repeated by the network.
 Reads what ``nox -s reproduce -- --quick`` wrote.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/paper/figure_13.png"
+
 import sys
 
 from reproduction.cores import Results
