@@ -279,7 +279,7 @@ def test_refusals():
         GMMLabeler().fit(np.where(X > 100, np.inf, X))
     with pytest.raises(ValueError, match="holds NaN, but outside=0"):
         GMMLabeler(outside=0).fit(np.where(X > 100, np.nan, X))
-    with pytest.raises(ValueError, match="smoothing must be .auto., None"):
+    with pytest.raises(ValueError, match=r"smoothing must be .auto., None"):
         GMMLabeler(smoothing=-1).fit(X)
     with pytest.raises(ValueError, match="sharpening must be"):
         GMMLabeler(sharpening=-0.5).fit(X)
