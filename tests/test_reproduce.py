@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +24,7 @@ if not SCRIPTS.is_dir():
 sys.path.insert(0, str(SCRIPTS))
 
 import run  # noqa: E402
-from reproduction import published, tables  # noqa: E402
+from reproduction import published, tables, work  # noqa: E402
 from reproduction.code import SHOWN, code_digest  # noqa: E402
 from reproduction.engine import MANIFEST, Run, Step  # noqa: E402
 from reproduction.figures import FIGURES  # noqa: E402
@@ -212,6 +213,16 @@ def test_generalisation_takes_the_seed_that_has_all():
         "noise x 2",
     ]
     assert table["method"].tolist() == [tables.LEFT_OUT, "GMM", "network: ours", "network: ours"]
+
+
+def test_fractions_become_labels_lazily():
+    """Those of a published core do not fit in memory."""
+    fraction = np.float32([[[0.4, 0.5]], [[np.nan, 1]]])
+    hard = work._hard(da.from_array(fraction, chunks=1))
+    assert isinstance(hard, da.Array)
+    for labels in (hard.compute(), work._hard(fraction)):
+        assert labels.dtype == np.uint8
+        assert labels.tolist() == [[[0, 1]], [[255, 1]]]
 
 
 def test_published_scores_are_as_inconsistent_as_the_notes_say():
