@@ -18,7 +18,7 @@ from icecoreseg.metrics._scores import _dice
 from icecoreseg.segmentation._context import with_neighbours
 from icecoreseg.segmentation._device import choose_device, memory_format, to_device
 from icecoreseg.segmentation._sampling import N_AHEAD, in_order
-from icecoreseg.segmentation._survey import ice_target
+from icecoreseg.segmentation._survey import checked_target
 from icecoreseg.segmentation._tiling import slice_logits
 from icecoreseg.segmentation._training import void_aware_loss
 
@@ -137,19 +137,17 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
     total, n_valid, counts = 0.0, 0, np.zeros((2, 3), dtype=np.int64)
     network.eval()
     for X, y, inner in slabs:
-        targets = torch.from_numpy(ice_target(y))
+        targets = torch.from_numpy(checked_target(X[inner], y, grey.outside))
         found = slab_logits(X, network=network, grey=grey, tile_size=tile_size, inner=inner)
         for logits, target in zip(found, targets, strict=True):
             logits = logits.cpu()
-            target = target.masked_fill(logits.isnan(), torch.nan)
-            total += void_aware_loss(logits.nan_to_num(), target).item()
+            valid_logits = logits.masked_fill(target.isnan(), 0.0)  # NaN elsewhere is to be seen
+            total += void_aware_loss(valid_logits, target).item()
             n_valid += torch.count_nonzero(~target.isnan()).item()
             pair = (target, 0.5), (logits.sigmoid(), threshold)
             labels = (threshold_fraction(*one).numpy()[np.newaxis] for one in pair)
             counts += confusion_counts(*labels)[0]
     network.train()
-    if n_valid == 0:
-        raise ValueError("validation_data holds no voxel that is inside the specimen and labelled.")
     return {
         "valid_loss": total / n_valid,
         "valid_dice_ice": float(_dice(counts, ICE)),

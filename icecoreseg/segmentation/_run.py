@@ -17,7 +17,7 @@ from icecoreseg.segmentation._parameters import check_same_network
 from icecoreseg.segmentation._predict import validation_scores
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import Schedule, new_state
-from icecoreseg.segmentation._survey import check_cores, survey
+from icecoreseg.segmentation._survey import check_cores, count_valid, survey
 from icecoreseg.segmentation._training import fit_loop
 
 MIN_BATCHES = 100
@@ -167,9 +167,15 @@ def _digest(network):
 
 
 def _check_validation(validation_data, outside):
-    """Return pairs (X, y) of the validation data, or an empty list."""
+    """Return pairs (X, y) of the validation data, or an empty list.
+
+    All of it is read now: an epoch later would be late to say that a value is wrong.
+    """
     if validation_data is None:
         return []
     if not isinstance(validation_data, tuple) or len(validation_data) != 2:
         raise ValueError(f"validation_data must be a tuple (X, y), got {type(validation_data)}.")
-    return list(zip(*check_cores(*validation_data, outside=outside), strict=True))
+    pairs = list(zip(*check_cores(*validation_data, outside=outside), strict=True))
+    if not sum(count_valid(X, y, outside=outside) for X, y in pairs):
+        raise ValueError("validation_data holds no voxel that is inside the specimen and labelled.")
+    return pairs

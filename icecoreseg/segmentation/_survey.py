@@ -132,7 +132,7 @@ def survey(Xs, ys, *, outside=np.nan, grey=None):
     for X, y in zip(Xs, ys, strict=True):
         counts, core_boxes = [], []
         for _, x_slab, y_slab in iterate_slabs(X, y):
-            target = _checked_target(x_slab, y_slab, outside)
+            target = checked_target(x_slab, y_slab, outside)
             sums += _sums(x_slab, target)
             for valid in ~np.isnan(target):
                 counts.append(np.count_nonzero(valid))
@@ -143,7 +143,14 @@ def survey(Xs, ys, *, outside=np.nan, grey=None):
     return Survey(grey or found, ice_share, n_valid, boxes)
 
 
-def _checked_target(X, y, outside):
+def count_valid(X, y, *, outside=np.nan):
+    """Voxels of one core that are inside the specimen and labelled; values are checked."""
+    targets = (checked_target(*slabs, outside) for _, *slabs in iterate_slabs(X, y))
+    return sum(np.count_nonzero(~np.isnan(target)) for target in targets)
+
+
+def checked_target(X, y, outside):
+    """Ice fraction to learn of a slab, NaN where X is outside too, or what is wrong with it."""
     check_grey_values(X, outside)
     if y.dtype.kind == "f":
         check_fraction_values(y)

@@ -39,19 +39,20 @@ def fit_loop(state, sampler, schedule, *, checkpoint, validate=None, verbose=0):
     Raises
     ------
     FloatingPointError
-        If loss or gradients stop being finite; the network is then as it was at the end
-        of the last epoch.
+        If loss, gradients or the validation loss stop being finite. After this or any other
+        interruption the network is as at the end of its best epoch, or of its last.
     """
     while not schedule.is_over(state):
         good = copy_weights(state.network)
         try:
             run_epoch(state, sampler, schedule, checkpoint=checkpoint, verbose=verbose)
-        except FloatingPointError:
-            state.network.load_state_dict(good)
+            scores = None if validate is None else finite_scores(state, validate)
+        except BaseException:  # Ctrl-C too: what is kept is the network of a finished epoch
+            state.network.load_state_dict(state.best["weights"] if state.best else good)
             raise
         finish_epoch(state)
-        if validate is not None:
-            record_validation(state, validate(state.network))
+        if scores is not None:
+            record_validation(state, scores)
         checkpoint.epoch_done(state)
     if state.best is not None:
         state.network.load_state_dict(state.best["weights"])
@@ -165,6 +166,17 @@ def finish_epoch(state):
         }
     )
     state.epoch, state.batch, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
+
+
+def finite_scores(state, validate):
+    """Scores of the epoch that ends; a step too long may show here first."""
+    scores = validate(state.network)
+    if not math.isfinite(scores["valid_loss"]):
+        raise FloatingPointError(
+            f"The validation loss is {scores['valid_loss']:g} after epoch {state.epoch + 1}; use a "
+            "smaller learning rate."
+        )
+    return scores
 
 
 def record_validation(state, scores):

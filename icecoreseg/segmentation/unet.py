@@ -184,7 +184,7 @@ class UNetSegmenter(StackClassifier):
             If shapes or values are wrong, or there is nothing to learn from.
         FloatingPointError
             If the loss is no longer finite; the segmenter then has the weights of the
-            last finished epoch, if there is one.
+            last finished epoch (with validation data the best), if there is one.
         """
         return self._train(X, y, validation_data, goes_on=self.warm_start)
 

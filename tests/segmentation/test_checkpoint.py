@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from icecoreseg.segmentation import _checkpoint, _training
+from icecoreseg.segmentation import _checkpoint, _run, _training
 from tests.segmentation.conftest import make_core, tiny_unet
 
 
@@ -160,6 +160,42 @@ def test_non_finite_loss_keeps_the_last_epoch(core, monkeypatch):
     assert seen
     assert len(one.history_) == one.best_epoch_ == 1
     assert one.predict(core[0]).shape == core[0].shape
+
+
+def test_infinite_validation_loss_stops(core):
+    """A step so long that only the validation shows it."""
+    model = tiny_unet(batches_per_epoch=1, learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match=r"validation loss is \w+ after epoch 1"):
+        model.fit(*core, validation_data=core)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, FloatingPointError])
+def test_interrupted_training_keeps_its_best_epoch(core, monkeypatch, error):
+    """`best_epoch_` is the epoch whose weights are kept, not the last one."""
+    best = tiny_unet(max_epochs=3, batches_per_epoch=6)
+    losses = iter([0.1, 0.2, 0.3])
+    monkeypatch.setattr(_run, "validation_scores", lambda *_, **__: {"valid_loss": next(losses)})
+
+    def end():
+        raise error
+
+    weights_then, record = [], _training.record_validation
+    monkeypatch.setattr(
+        _training,
+        "record_validation",
+        lambda state, scores: (
+            record(state, scores),
+            weights_then.append(
+                torch.cat([p.detach().flatten() for p in state.network.parameters()])
+            ),
+        ),
+    )
+    stop_after(monkeypatch, 15, end=end)
+    with pytest.raises(error):
+        best.fit(*core, validation_data=core)
+    assert (best.best_epoch_, len(best.history_)) == (1, 2)
+    assert torch.equal(weights(best), weights_then[0])
+    assert not torch.equal(*weights_then)
 
 
 def test_out_of_memory_halves_the_batch(core, monkeypatch):

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from icecoreseg import AIR, ICE, OUTSIDE
 from icecoreseg.metrics import dice_score
+from icecoreseg.segmentation import _training
 from tests.segmentation.conftest import make_core, tiny_unet
 
 da = pytest.importorskip("dask.array")
@@ -230,7 +231,9 @@ def test_bad_stacks_are_refused_in_prediction(core, fitted, lazy):
         (lambda X, y: (np.where(X == 0, np.nan, X), y), "outside=0 is declared"),
     ],
 )
-def test_bad_validation_data_is_refused(core, spoil, message):
+def test_bad_validation_data_is_refused(core, spoil, message, monkeypatch):
+    """Before the first step, not after the first epoch."""
+    monkeypatch.setattr(_training, "train_step", None)
     with pytest.raises(ValueError, match=message):
         tiny_unet(batches_per_epoch=1).fit(*core, validation_data=spoil(*core))
 
