@@ -1,5 +1,6 @@
 """Stacks on disk: round trips, order, laziness, and writes that are cut short."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,8 @@ GREY = RNG.integers(0, 256, (5, 7, 6), dtype=np.uint8)
 DEEP = RNG.integers(0, 2**16, (5, 7, 6), dtype=np.uint16)
 FRACTION = np.where(GREY > 200, np.nan, GREY / 255).astype(np.float32)
 LABELS = RNG.choice(np.array([0, 1, 255], np.uint8), (5, 7, 6))
+UNKNOWN = da.from_array(GREY, chunks=(1, -1, -1))
+UNKNOWN = UNKNOWN[UNKNOWN[:, 0, 0] > 9]
 
 
 def same(a, b):
@@ -120,6 +123,16 @@ def test_voxel_size_reaches_fiji(tmp_path):
         assert file.pages[0].get_resolution("micrometer") == pytest.approx((1 / 20, 1 / 30))
 
 
+@pytest.mark.parametrize("size", [1e-5, 3e6])
+def test_voxel_sizes_that_png_cannot_hold(tmp_path, size):
+    """It counts whole pixels per metre in 31 bits; our text has the size all the same."""
+    write_stack(GREY, tmp_path, voxel_size_um=size)
+    assert same(open_stack(tmp_path).compute(), GREY)
+    with Image.open(tmp_path / "slice_00000.png") as image:
+        assert "dpi" not in image.info
+        assert json.loads(image.text["icecoreseg"])["voxel_size_um"] == [size] * 3
+
+
 def test_large_files_are_ome_bigtiff(tmp_path, monkeypatch):
     monkeypatch.setattr("icecoreseg.stacks._tiff_write._LARGEST_IMAGEJ", 100)
     write_stack(DEEP, tmp_path / "core.tif", voxel_size_um=29.1)
@@ -162,6 +175,7 @@ def test_tiff_dialects(tmp_path):
         (GREY[0], "core", {}, r"X\[np.newaxis\]|stack\[np.newaxis\]"),
         (GREY.astype(np.uint32), "core", {}, "uint32"),
         (GREY, "core", {"voxel_size_um": 0}, "voxel_size_um"),
+        (UNKNOWN, "core", {}, r"shape \(nan, 7, 6\).*compute_chunk_sizes"),
     ],
 )
 def test_refused_writes(tmp_path, stack, name, options, message):

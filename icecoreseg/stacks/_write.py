@@ -111,9 +111,11 @@ def write_stack(
 
     The digest of the graph tells another selection of slices or another function from the
     one before, with the constants and functions of its own that it names; the code of classes
-    and of installed packages counts by name and version. A graph with random parts gives another digest in every process and can
-    only be resumed with a `provenance`: then the caller vouches for it, and the graph
-    does not count.
+    and of installed packages counts by name and version. A graph with random parts gives
+    another digest in every process and can only be resumed with a `provenance`: then the
+    caller vouches for it, and neither the graph nor the times and sizes of files count. So a
+    run that met a slice that cannot be read goes on when that slice is repaired, or left
+    outside; the provenance may be given then.
 
     Multipage files up to 4 GiB are in ImageJ's TIFF dialect, larger ones and float64 are
     OME BigTIFF.
