@@ -2,8 +2,9 @@
 
 Each line of the first table is a process of its own that labels (smoothed mixture, fitted
 before), predicts (a small U-Net) or measures a folder of PNG slices of 50 and of 500 slices:
-peak resident memory, and slices per second of wall time. The second compares labelling on one
-core and on two, and labelling with bare PNG decoding by Pillow, in CPU seconds of one run.
+peak resident memory, and slices per second of wall time. The second compares labelling 24 larger
+slices on one core and on two, and labelling with bare PNG decoding by Pillow, in CPU seconds of
+one run.
 
 Run ``python benchmarks/bench_whole_core.py [--fast]``.
 """
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import dask
@@ -67,20 +69,30 @@ def work(step, folder, n_cores):
     X = open_stack(folder / "*.png", slab=2)
     labeler = GMMLabeler(outside=0).fit(X[:8])
     model = load(folder.parent / "model") if step == "predict" else None
-    began, cpu = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as out, dask.config.set(num_workers=n_cores):
+    with tempfile.TemporaryDirectory() as out, engine(step, n_cores):
+        began, cpu = time.perf_counter(), time.process_time()
         if step == "measure":
             MicrostructureMetrics(60).fit_transform(labeler.predict(X))
         else:
             result = model.predict(X) if model else labeler.predict(X)
             write_stack(result, Path(out) / "labels")
-    said = {
-        "peak_mib": most_held_mib(),
-        "wall_s": time.perf_counter() - began,
-        "cpu_s": time.process_time() - cpu,
-        "n_slices": X.shape[0],
-    }
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    said = {"peak_mib": most_held_mib(), "wall_s": wall, "cpu_s": cpu, "n_slices": X.shape[0]}
     print(json.dumps(said))
+
+
+@contextmanager
+def engine(step, n_cores):
+    """Threads, or for "label on processes" a local cluster of workers with one thread each."""
+    if step != "label on processes":
+        with dask.config.set(num_workers=n_cores):
+            yield
+        return
+    from distributed import Client, LocalCluster
+
+    options = {"n_workers": n_cores, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster):
+        yield
 
 
 def run(step, folder, n_cores=2):
@@ -122,10 +134,14 @@ def main(fast=False):
                 )
         print(f"\n{'labelling':34s} {'ratio':>7s}")
         short = folder / str(lengths[0])
-        one, two = (run("label", folder / str(lengths[-1]), n) for n in (1, 2))
-        print(f"{'two cores against one, slices/s':34s} {one['wall_s'] / two['wall_s']:7.2f}")
+        alone = run("label", short, 1)
+        make_folder(folder / "large", make_slices(4 * size, 4), 24)
+        for step in ("label", "label on processes"):
+            one, two = (run(step, folder / "large", n) for n in (1, 2))
+            name = f"two cores against one, {step.partition(' on ')[2] or 'threads'}"
+            print(f"{name:34s} {one['wall_s'] / two['wall_s']:7.2f}")
         decoding = decoding_seconds(short)
-        labelling = one["cpu_s"] / one["n_slices"]
+        labelling = alone["cpu_s"] / alone["n_slices"]
         print(f"{'bare PNG decoding, CPU seconds':34s} {decoding / labelling:7.3f}")
 
 
