@@ -91,7 +91,8 @@ def engine(step, n_cores):
     from distributed import Client, LocalCluster
 
     options = {"n_workers": n_cores, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(**options) as cluster, Client(cluster):
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        client.run(__import__, "icecoreseg.labeling")  # imports are not labelling
         yield
 
 
