@@ -74,8 +74,16 @@ def read_png_header(path):
     return SliceHeader((n_rows, n_columns), np.dtype(_DTYPES[bits]))
 
 
-def read_png(path):
+def read_png(path, expected=None, out=None):
     """Pixels of a PNG slice: uint8 or uint16; a 1-bit mask becomes 0 and 1.
+
+    Parameters
+    ----------
+    path : str or path
+    expected : SliceHeader, optional
+        What the header must promise; another one is a ValueError before anything is decoded.
+    out : array of the expected shape and dtype, optional
+        C-contiguous memory that takes the pixels.
 
     Raises
     ------
@@ -83,14 +91,37 @@ def read_png(path):
         As `read_png_header`, or if the pixels cannot be decoded.
     """
     header = read_png_header(path)
+    check_header(path, header, expected or header)
+    out = np.empty(header.shape, dtype=header.dtype) if out is None else out
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image)
-            if image.mode == "P":
-                pixels = _grey_palette(path)[pixels]
+            _decode_into(out, image, path)
     except Exception as error:  # a broken file can make a decoder fail in any way
         raise OSError(f"{path} cannot be decoded as PNG: {error}") from error
-    return pixels.astype(header.dtype, copy=False)
+    return out
+
+
+def check_header(path, header, expected):
+    """Raise ValueError if a slice is not like the others of its stack."""
+    if header != expected:
+        raise ValueError(f"{path} is {header}; the other slices of the stack are {expected}.")
+
+
+def _decode_into(out, image, path):
+    """Let Pillow decode where the pixels shall be: its own way copies each slice three times."""
+    memory = None
+    if _IN_MEMORY.get(image.mode) == out.dtype:
+        mode = image.mode
+        memory = Image.frombuffer(mode, image.size, out, "raw", mode, 0, 1).im
+        image.im = memory
+    image.load()
+    if memory is None or image.im is not memory:  # another form of grey, or of Pillow
+        pixels = np.asarray(image)
+        out[...] = _grey_palette(path)[pixels] if image.mode == "P" else pixels
+
+
+_IN_MEMORY = {"L": np.dtype("u1"), "I;16": np.dtype("<u2")}
+"""Modes of Pillow whose pixels lie in memory as those of an array."""
 
 
 def _grey_palette(path):

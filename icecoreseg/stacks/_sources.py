@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from icecoreseg.stacks._png import SliceHeader, read_png, read_png_header
+from icecoreseg.stacks._png import SliceHeader, check_header, read_png, read_png_header
 from icecoreseg.stacks._tiff import (
     check_page,
     decode_page,
@@ -38,6 +38,11 @@ class Source:
         """Yield the slices with the given numbers."""
         raise NotImplementedError
 
+    def read_into(self, slab, numbers):
+        """Fill a slab, C-contiguous and of the stack's dtype, with the given slices."""
+        for row, pixels in zip(slab, self.read(numbers), strict=True):
+            row[...] = pixels
+
     @staticmethod
     def warn(error):
         """Warn that slices are left outside."""
@@ -57,8 +62,7 @@ class Source:
         along_z, *in_plane = key if isinstance(key, tuple) else (key,)
         numbers = np.arange(self.shape[0])[along_z]
         slab = np.empty((np.size(numbers), *self.shape[1:]), dtype=self.dtype)
-        for row, pixels in zip(slab, self.read(np.atleast_1d(numbers).tolist()), strict=True):
-            row[...] = pixels
+        self.read_into(slab, np.atleast_1d(numbers).tolist())
         return slab[(slice(None) if np.ndim(numbers) else 0, *in_plane)]
 
 
@@ -85,21 +89,26 @@ class SliceFiles(Source):
     def fingerprint(self):
         return {**super().fingerprint(), "on_error": self.on_error, "outside": repr(self.outside)}
 
-    def read(self, numbers):
-        for number in numbers:
-            yield self._read_one(self.files[number])
-
-    def _read_one(self, file):
+    def read_into(self, slab, numbers):
         expected = SliceHeader(self.shape[1:], self.dtype)
-        try:
-            pixels = (read_png if _is_png(file) else read_tiff)(file)
-            _check_header(file, SliceHeader(pixels.shape, pixels.dtype), expected)
-        except (OSError, ValueError) as error:
-            if self.on_error == "raise":
-                raise
-            self.warn(error)
-            return np.full(expected.shape, self.outside, dtype=expected.dtype)
-        return pixels
+        for row, number in zip(slab, numbers, strict=True):
+            try:
+                _read_slice(self.files[number], expected, row)
+            except (OSError, ValueError) as error:
+                if self.on_error == "raise":
+                    raise
+                self.warn(error)
+                row[...] = self.outside
+
+
+def _read_slice(file, expected, out):
+    """Decode a slice into an array, if it is what is expected."""
+    if _is_png(file):
+        read_png(file, expected, out)
+        return
+    pixels = read_tiff(file)
+    check_header(file, SliceHeader(pixels.shape, pixels.dtype), expected)
+    out[...] = pixels
 
 
 def _is_png(file):
@@ -120,13 +129,8 @@ def _common_header(files, on_error):
     expected = Counter(headers.values()).most_common(1)[0][0]
     if on_error == "raise":
         for file, header in headers.items():
-            _check_header(file, header, expected)
+            check_header(file, header, expected)
     return expected
-
-
-def _check_header(file, header, expected):
-    if header != expected:
-        raise ValueError(f"{file} is {header}; the other slices of the stack are {expected}.")
 
 
 class TiffPages(Source):
