@@ -12,13 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
-from icecoreseg.downsampling._blocks import (
-    NEAR,
-    block_counts,
-    decide,
-    fractions,
-    surrounding_fraction,
-)
+from icecoreseg.downsampling._blocks import NEAR, decide, fractions
+from icecoreseg.downsampling._counting import block_counts
+from icecoreseg.downsampling._surroundings import surrounding_fraction
 from icecoreseg.labels import ICE, OUTSIDE
 
 TIES = ("balanced", "surroundings", "ice", "air")
@@ -29,10 +25,10 @@ N_SAMPLE = 32
 N_BINS = 4096
 """Bins of ice fractions, at least."""
 
-NEIGHBOURS = (1.0, 1.0)
+NEIGHBOURS = (1, 1)
 """Weights of the voxels of a block and of those that touch it."""
 
-SURROUNDINGS = (1.0, 0.61, 0.14)
+SURROUNDINGS = (7, 4, 1)
 """Weights that fall off like a Gaussian: few blocks have the same weighted fraction."""
 
 
@@ -50,7 +46,7 @@ class Rule(NamedTuple):
         What a block of just that fraction is.
     tie_threshold : float
         Ice fraction of the surroundings from which on they make it ice.
-    weights : tuple of float
+    weights : tuple of int
         See `surrounding_fraction`.
     """
 
@@ -61,7 +57,7 @@ class Rule(NamedTuple):
 
     def label(self, slab, factor):
         """Labels of one coarse slice from its fine ones."""
-        labels, tied = decide(slab, factor, self.threshold)
+        labels, tied = decide(slab, factor, self.threshold, find_ties=self.ties != "air")
         if self.ties in _RANKED and tied.size:
             fraction = surrounding_fraction(slab, factor, tied, self.weights)
             labels.flat[tied] = fraction >= self.tie_threshold - NEAR  # AIR is 0, ICE is 1
@@ -100,15 +96,22 @@ def balance_ties(labels, factor, threshold):
     ranks = np.zeros(N_BINS + 1, dtype=np.int64)
     ice_sum = n_inside = n_blocks = n_sure = 0
     for piece in _sample(labels, factor[0]):
-        for _, ice, inside in block_counts(piece, factor):
-            ice_sum += ice.sum(dtype=float)
-            n_inside += inside.sum(dtype=float)
+        ice_sum, n_inside = np.add((ice_sum, n_inside), _sums(piece, factor))
         coarse, tied = decide(piece, factor, threshold)
         n_blocks += np.count_nonzero(coarse != OUTSIDE)
         n_sure += np.count_nonzero(coarse == ICE)
         ranks += _histogram(surrounding_fraction(piece, factor, tied, SURROUNDINGS), N_BINS)
     n_wanted = n_blocks * ice_sum / max(n_inside, 1) - n_sure
     return Rule(threshold, "balanced", _reached_by(ranks, n_wanted), SURROUNDINGS)
+
+
+def _sums(piece, factor):
+    """(ice, number of voxels inside) of the fine slices of a coarse one."""
+    ice_sum = n_inside = 0.0
+    for _, ice, inside in block_counts(piece, factor):
+        ice_sum += ice.sum(dtype=float)
+        n_inside += inside.sum(dtype=float) if np.ndim(inside) else inside * ice.size
+    return ice_sum, n_inside
 
 
 def _sample(labels, n_slices):
@@ -181,9 +184,7 @@ def _count_fractions(pieces, factor):
     counts = np.zeros(n_bins + 1, dtype=np.int64)
     ice_sum = n_inside = 0.0
     for piece in pieces:
-        for _, ice, inside in block_counts(piece, factor):
-            ice_sum += ice.sum(dtype=float)
-            n_inside += inside.sum(dtype=float)
+        ice_sum, n_inside = np.add((ice_sum, n_inside), _sums(piece, factor))
         counts += _histogram(fractions(piece, factor), n_bins)
     if not n_inside:
         raise ValueError("labels have no voxel inside: there is no porosity to keep.")

@@ -108,7 +108,7 @@ class Levels:
         if not self.is_whole or (is_ice[:-1] > is_ice[1:]).any():
             labels[:] = labels_of_fraction(self.look_up(table))
             return labels
-        first_ice = self.histogram.first + np.count_nonzero(~is_ice)
+        first_ice = self.histogram.first + int(np.count_nonzero(~is_ice))  # int64 would widen bytes
         for rows in self._some_rows():
             np.greater_equal(self.values[rows], first_ice, out=labels[rows].view(bool))
             if not np.isnan(self.empty):

@@ -1,0 +1,86 @@
+"""What decides on a block, against plain sums by scipy: over strips of rows, voids, any factor."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import correlate1d
+
+from icecoreseg import AIR, ICE, OUTSIDE, downsample_labels
+from icecoreseg.downsampling import _counting
+from icecoreseg.downsampling._blocks import decide
+from icecoreseg.downsampling._surroundings import surrounding_fraction
+
+
+@pytest.fixture
+def few_rows(monkeypatch):
+    """Strips of a few rows, as large slices have them."""
+    monkeypatch.setattr(_counting, "STRIP_VOXELS", 200)
+
+
+def make_labels(seed, shape, *, with_void=True):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, shape).astype(np.uint8)
+    if with_void:  # a disc, as real slices have it, and a few single voxels
+        rows, columns = np.ogrid[-1 : 1 : shape[1] * 1j, -1 : 1 : shape[2] * 1j]
+        labels[:, np.hypot(rows, columns) > 0.9] = OUTSIDE
+        labels[rng.random(shape) < 0.01] = OUTSIDE
+    return labels
+
+
+def plain_surroundings(labels, factor, weights):
+    """The same by scipy: correlate every plane, then look at the first voxel of each block."""
+    reach = len(weights) - 1
+    padded = np.pad(labels, [(0, 0), *[(reach, reach + 8)] * 2], constant_values=OUTSIDE)
+    sums = []
+    for mask in (padded == ICE, padded != OUTSIDE):
+        plane = mask.sum(axis=0, dtype=float)
+        for axis, f in enumerate(factor[1:]):
+            across = [*weights[:0:-1], *[weights[0]] * f, *weights[1:]]
+            kernel = np.zeros(2 * len(across) + 1)
+            kernel[len(across) :][: len(across)] = across  # begins at the voxel itself
+            plane = correlate1d(plane, kernel, axis=axis, mode="constant")
+        sums.append(plane[: labels.shape[1] : factor[1], : labels.shape[2] : factor[2]])
+    return sums[0] / np.maximum(sums[1], 1)
+
+
+@pytest.mark.usefixtures("few_rows")
+@pytest.mark.parametrize("factor", [(2, 2, 2), (1, 3, 2), (3, 1, 4)])
+@pytest.mark.parametrize("weights", [(1, 1), (7, 4, 1)])
+@pytest.mark.parametrize("with_void", [False, True])
+def test_surroundings_equal_plain_sums(factor, weights, with_void):
+    labels = make_labels(0, (factor[0], 36, 48), with_void=with_void)
+    expected = plain_surroundings(labels, factor, weights).ravel()
+    blocks = np.flatnonzero(np.random.default_rng(1).random(expected.size) < 0.4)
+    found = surrounding_fraction(labels, factor, blocks, weights)
+    np.testing.assert_allclose(found, expected[blocks], rtol=1e-6)
+    soft = np.where(labels == OUTSIDE, np.float32(np.nan), labels)
+    of_fractions = surrounding_fraction(soft, factor, blocks, weights)
+    np.testing.assert_allclose(of_fractions, found, rtol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.sampled_from([(2, 2, 2), (4, 4, 4), (2, 8, 2), (1, 3, 2)]),
+    st.sampled_from([0.25, 0.5, 0.6]),
+)
+def test_blocks_that_the_outside_cuts_are_decided_by_what_is_inside(seed, factor, threshold):
+    labels = make_labels(seed, (factor[0], 24, 24))
+    fraction = downsample_labels(labels, factor, threshold=None)[0].astype(float)
+    hard, tied = decide(labels, factor, threshold)
+    np.testing.assert_array_equal(hard == OUTSIDE, np.isnan(fraction))
+    is_tie = np.abs(fraction - threshold) < 1e-6
+    np.testing.assert_array_equal(tied, np.flatnonzero(is_tie))
+    clear = ~np.isnan(fraction) & ~is_tie
+    np.testing.assert_array_equal(hard[clear] == ICE, fraction[clear] > threshold)
+    assert (hard[is_tie] == AIR).all()
+
+
+@pytest.mark.parametrize("wrong", [2, 100, 127, 128, 254])
+@pytest.mark.parametrize("with_void", [False, True])
+def test_other_values_are_refused(wrong, with_void):
+    labels = make_labels(0, (2, 16, 16), with_void=with_void)
+    labels[1, 8, 9] = wrong
+    with pytest.raises(ValueError, match=str(wrong)):
+        downsample_labels(labels)
