@@ -71,17 +71,28 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     tail = tuple(stacks[0].shape[1:]) if tail is None else tuple(tail)
     if any(is_lazy(stack) for stack in stacks):
         return _map_lazily(function, stacks, dtype, tail, factor, halo)
-    n_slices = stacks[0].shape[0]
+    n_slices, slice_voxels = stacks[0].shape[0], int(np.prod(stacks[0].shape[1:]))
+    bounds = list(slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo))
+    parts = _map_in_turn(function, stacks, bounds, halo)
+    if len(bounds) == 1:  # a copy would cost as much as a quick function
+        (part,) = parts
+        shared = any(np.may_share_memory(part, stack) for stack in stacks)
+        return part.astype(dtype, copy=shared)
     result = np.empty((n_slices // factor, *tail), dtype=dtype)
-    slice_voxels = int(np.prod(stacks[0].shape[1:]))
-    with progress(total=n_slices, unit="slice") as bar:
-        for start, stop in slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo):
+    for (start, stop), part in zip(bounds, parts, strict=True):
+        result[start // factor : stop // factor] = part
+    return result
+
+
+def _map_in_turn(function, stacks, bounds, halo):
+    """Yield the results of the slabs of stacks in memory."""
+    with progress(total=stacks[0].shape[0], unit="slice") as bar:
+        for start, stop in bounds:
             first = max(0, start - halo)
             slabs = [stack[first : stop + halo] for stack in stacks]
             inner = {"inner": slice(start - first, stop - first)} if halo else {}
-            result[start // factor : stop // factor] = function(*slabs, **inner)
+            yield function(*slabs, **inner)
             bar.update(stop - start)
-    return result
 
 
 def _map_lazily(function, stacks, dtype, tail, factor, halo):
