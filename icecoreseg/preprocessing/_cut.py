@@ -112,3 +112,23 @@ def next_level(outside, dtype):
     if dtype.kind == "f":
         return np.nextafter(dtype.type(outside), dtype.type(np.inf))
     return outside + 1 if outside < np.iinfo(dtype).max else outside - 1
+
+
+def move_off(pixels, outside):
+    """Move voxels that have the outside value to the nearest grey level, in place.
+
+    Examples
+    --------
+    >>> pixels = np.array([0, 1, 255], dtype=np.uint8)
+    >>> move_off(pixels, 255)
+    >>> move_off(pixels, 0)
+    >>> pixels.tolist()
+    [1, 1, 254]
+    """
+    level, found = next_level(outside, pixels.dtype), pixels == outside
+    if pixels.dtype.kind == "f":
+        pixels[found] = level
+    elif level > outside:  # several times faster than to pick voxels
+        pixels += found
+    else:
+        pixels -= found.view(np.uint8)

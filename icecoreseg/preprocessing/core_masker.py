@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from icecoreseg._base import StackTransformer
 from icecoreseg._slabs import iterate_slabs, map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
-from icecoreseg.preprocessing._cut import fill_outside, mask_within, next_level
+from icecoreseg.preprocessing._cut import fill_outside, mask_within, move_off
 from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._hollow import holds_only_air, values_in_casing
 from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing
@@ -294,9 +294,9 @@ def _cut(slab, outlines, *, outside, margin, dtype):
     """The slab with the outside value around the outlines."""
     check_grey_values(slab, outside)
     result = slab.astype(dtype)
-    if not np.isnan(outside):
-        result[result == outside] = next_level(outside, dtype)
     for pixels, line in zip(result, outlines[:, 0], strict=True):
+        if not np.isnan(outside):
+            move_off(pixels, outside)
         fill_outside(pixels, line, margin, outside)
     return result
 
