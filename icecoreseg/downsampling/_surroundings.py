@@ -5,8 +5,6 @@ along y are made for whole rows, which are contiguous; along x only where there 
 are whole numbers, so that the sums of labels are exact in few bits.
 """
 
-from itertools import product
-
 import numpy as np
 
 from icecoreseg.downsampling._counting import read_voxels, strips
@@ -85,15 +83,35 @@ def _taps(factor, weights):
 
 def _sum_around(values, taps, factor, corners):
     """Weighted sums of values of shape (fz, n_rows, n_columns) with margins, block by block."""
-    total = len(values) * sum(taps[0]) * sum(taps[1])
-    dtype = np.dtype(np.float32 if values.dtype.kind == "f" else np.min_scalar_type(total))
-    n_rows = (values.shape[1] - len(taps[0])) // factor + 1
-    rows = np.zeros((n_rows, values.shape[2]), dtype=dtype)
-    for plane, (step, weight) in product(values, enumerate(taps[0])):
-        rows += plane[step::factor][:n_rows] * plane.dtype.type(weight)
+    along_y, along_x = taps
+    rows = _sum_rows(values, along_y, factor)
     row, column = corners
     first = row * rows.shape[1] + column
-    found = np.zeros(len(first), dtype=dtype)
-    for step, weight in enumerate(taps[1]):
-        found += rows.ravel().take(first + step) * dtype.type(weight)
-    return found
+    total = np.zeros(len(first), dtype=_type_for(values, sum(along_y) * sum(along_x)))
+    for step, weight in enumerate(along_x):
+        found = rows.ravel().take(first + step)
+        total += np.multiply(found, weight, dtype=total.dtype)
+    return total
+
+
+def _sum_rows(values, taps, factor):
+    """Weighted sums of planes and rows, for every coarse row; equal weights are added first."""
+    dtype = _type_for(values, sum(taps))
+    plane = values.sum(axis=0, dtype=dtype)
+    n_rows = (len(plane) - len(taps)) // factor + 1
+    total = np.zeros((n_rows, plane.shape[1]), dtype=dtype)
+    for weight in set(taps):
+        first, *others = (
+            plane[step::factor][:n_rows] for step, tap in enumerate(taps) if tap == weight
+        )
+        total += sum(others, start=first) * dtype.type(weight)
+    return total
+
+
+def _type_for(values, weight):
+    """The smallest type that holds sums of values of shape (fz, ...) of that weight."""
+    return (
+        np.dtype(np.float32)
+        if values.dtype.kind == "f"
+        else np.min_scalar_type(len(values) * weight)
+    )

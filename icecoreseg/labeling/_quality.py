@@ -101,6 +101,11 @@ LEAST_ICE = 0.04
 """Ice fraction below which the bright phase is hardly ice: half that of the lightest snow."""
 
 
+def sample_of(shape):
+    """Slices of rows and columns that pick some hundred of each."""
+    return tuple(slice(None, None, max(1, edge // 96)) for edge in shape)
+
+
 def trend_share(values, inside):
     """Part of the variance of a slice that a parabola in its rows and columns explains.
 
@@ -109,7 +114,7 @@ def trend_share(values, inside):
     Parameters
     ----------
     values : array of shape (n_rows, n_columns)
-        Grey levels; a sample of them is looked at.
+        Grey levels; a sample of the slice will do (`sample_of`).
     inside : bool array of the same shape
 
     Returns
@@ -125,11 +130,9 @@ def trend_share(values, inside):
     >>> [round(trend_share(a * rows**2 + noise, inside), 1) for a in (0, 10)]
     [0.0, 0.9]
     """
-    some = tuple(slice(None, None, max(1, edge // 96)) for edge in values.shape)
-    inside, grey = inside[some], values[some]
-    rows, columns = (np.linspace(-1, 1, edge) for edge in grey.shape)
+    rows, columns = (np.linspace(-1, 1, edge) for edge in values.shape)
     rows, columns = (axis[inside] for axis in np.meshgrid(rows, columns, indexing="ij"))
-    grey = grey[inside].astype(float)
+    grey = values[inside].astype(float)
     if grey.size < 64 or np.ptp(grey) == 0:
         return 0.0
     trend = np.stack(

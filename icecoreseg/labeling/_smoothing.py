@@ -184,12 +184,12 @@ class _Window:
     def load_grey(self, step, out):
         """Grey levels of a neighbouring slice; zero outside and beyond the slab."""
         part = self._part(step)
-        if self.whole:
-            out[:] = part
+        if part is None or list(part.shape) != self.shape:
+            out[:] = 0
+        if part is None:
             return
-        out[:] = 0
-        if part is not None:
-            out[self.place] = part
+        out[self.place] = part
+        if not self.whole and not (self.outside == 0 and part.dtype.kind == "u"):
             bits = out.view(f"i{out.itemsize}")  # NaN times zero would be NaN
             bits &= -self._inside(step).astype(bits.dtype)
 

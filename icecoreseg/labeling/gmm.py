@@ -16,7 +16,7 @@ from icecoreseg.labeling._content import ice_by_level
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling._levels import Levels, mean_change
 from icecoreseg.labeling._noise import check_smoothing, choose_smoothing
-from icecoreseg.labeling._quality import trend_share, warn_of_doubts
+from icecoreseg.labeling._quality import sample_of, trend_share, warn_of_doubts
 from icecoreseg.labeling._smoothing import smoothing_reach
 from icecoreseg.labeling.histogram import pool_histograms
 from icecoreseg.labeling.mixture import Mixture, fit_mixture
@@ -283,7 +283,8 @@ class GMMLabeler(Labeler):
         """Of every slice: its histogram, the change of its mean by smoothing, its trend."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
             for raw, levels in zip(slab[inner], self._levels(slab, inner), strict=True):
-                trend = trend_share(levels.values, inside_mask(raw, self.outside))
+                some = sample_of(raw.shape)
+                trend = trend_share(levels.values[some], inside_mask(raw[some], self.outside))
                 yield levels.histogram, mean_change(levels, raw, self.outside), trend
 
     def _fit(self, histogram, **special):
