@@ -13,7 +13,7 @@ import numpy as np
 from icecoreseg._validation import inside_mask
 from icecoreseg.labeling._separable import FIXED, FLOATING, LARGEST_FIXED_RADIUS, Filters
 
-TILE = (512, 1024)
+TILE = (256, 512)
 """Rows and columns of the tiles that a slice is cut into.
 
 The sums stay near the cache, and each step is long enough for other threads to work beside it:
@@ -104,20 +104,22 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
             window = _Window(slab, (number, *corner), outside, filters)
             _smooth_window(window, filters, factors, width, levels[tile])
         if not inside.all():
-            levels[tile][~inside] = OUTSIDE_LEVEL if fixed else np.nan
+            np.copyto(levels[tile], OUTSIDE_LEVEL if fixed else np.nan, where=~inside)
     return levels, width
 
 
 def _smooth_window(window, filters, factors, width, target):
     """Weighted sum of the filters of one window, each divided by its filtered mask."""
     tile = tuple(slice(n) for n in target.shape)
-    sums = [part[tile].astype(np.float32) for part in filters.apply(window.load_grey)]
+    sums = filters.apply(window.load_grey)
     norms = filters.full
     if not window.whole:
+        sums = [part[tile].astype(np.float32) for part in sums]  # before the masks take their place
         norms = [np.maximum(part[tile], _TINY) for part in filters.apply(window.load_mask)]
-    for part, factor, norm in zip(sums, factors, norms, strict=True):
-        part *= np.float32(factor * filters.arithmetic.inside / width) / np.float32(norm)
-    total = sum(sums[1:], start=sums[0])
+    scales = [np.float32(factor * filters.arithmetic.inside / width) for factor in factors]
+    total = np.zeros(target.shape, dtype=np.float32)
+    for part, scale, norm in zip(sums, scales, norms, strict=True):
+        total += np.multiply(part[tile], scale / np.float32(norm), dtype=np.float32)
     if target.dtype == np.int16:
         np.rint(total, out=total)
         if not window.whole:
@@ -168,12 +170,10 @@ class _Window:
         return part is not None and list(part.shape) == self.shape and _holds_no(part, self.outside)
 
     def _inside(self, step):
-        """Mask of a neighbouring slice's share of the window; False beyond the slab."""
+        """Mask of a neighbouring slice's share of the window, or None."""
         if step not in self.masks:
-            mask = self.masks[step] = np.zeros(self.shape, dtype=bool)
             part = self._part(step)
-            if part is not None:
-                mask[self.place] = inside_mask(part, self.outside)
+            self.masks[step] = None if part is None else inside_mask(part, self.outside)
         return self.masks[step]
 
     def _part(self, step):
@@ -184,19 +184,23 @@ class _Window:
     def load_grey(self, step, out):
         """Grey levels of a neighbouring slice; zero outside and beyond the slab."""
         part = self._part(step)
-        if part is None or list(part.shape) != self.shape:
-            out[:] = 0
-        if part is None:
+        self._load(part, out)
+        if part is None or self.whole or (self.outside == 0 and part.dtype.kind == "u"):
             return
-        out[self.place] = part
-        if not self.whole and not (self.outside == 0 and part.dtype.kind == "u"):
-            bits = out.view(f"i{out.itemsize}")  # NaN times zero would be NaN
-            bits &= -self._inside(step).astype(bits.dtype)
+        bits = out[self.place].view(f"i{out.itemsize}")  # NaN times zero would be NaN
+        bits &= -self._inside(step).astype(bits.dtype)
 
     def load_mask(self, step, out):
         """What the filters count for inside, or zero."""
-        out[:] = self._inside(step)
+        self._load(self._inside(step), out)
         out *= out.dtype.type(self.weight)
+
+    def _load(self, part, out):
+        """A neighbouring slice's share of the window, zero where there is none."""
+        if part is None or list(part.shape) != self.shape:
+            out[:] = 0
+        if part is not None:
+            out[self.place] = part
 
 
 def _holds_no(part, outside):
