@@ -17,10 +17,10 @@ from icecoreseg.metrics import confusion_counts
 from icecoreseg.metrics._scores import _dice
 from icecoreseg.segmentation._context import with_neighbours
 from icecoreseg.segmentation._device import choose_device, memory_format, to_device
+from icecoreseg.segmentation._loss import void_aware_loss
 from icecoreseg.segmentation._sampling import N_AHEAD, in_order
 from icecoreseg.segmentation._survey import checked_target
 from icecoreseg.segmentation._tiling import slice_logits
-from icecoreseg.segmentation._training import void_aware_loss
 
 _ONE_AT_A_TIME = threading.Lock()
 """Torch uses every core for one slice; dask's threads would only multiply the memory."""

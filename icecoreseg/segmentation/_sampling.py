@@ -46,7 +46,14 @@ class PatchSampler:
         Of so many processes that share every batch, the one that this sampler serves.
     context_slices : int
         Neighbouring slices on either side that a patch holds as further channels.
+
+    Attributes
+    ----------
+    augment : callable
+        Of (generator, x, target): what is done to each patch; see `augment`.
     """
+
+    augment = staticmethod(augment)
 
     def __init__(
         self,
@@ -96,7 +103,7 @@ class PatchSampler:
     def _draw(self, epoch, i, pick):
         """Patch i of an epoch; it depends on nothing but the seed and these numbers."""
         rng = np.random.default_rng([self.seed, epoch, i])
-        return augment(rng, *self._patch(rng, *self._slices[pick]))
+        return self.augment(rng, *self._patch(rng, *self._slices[pick]))
 
     def _plan(self, rng):
         """Slices of an epoch, ordered so that each slab of a lazy stack is read once."""

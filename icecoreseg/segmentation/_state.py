@@ -8,6 +8,7 @@ import torch
 
 from icecoreseg.segmentation._device import loss_scaler, memory_format
 from icecoreseg.segmentation._distributed import share
+from icecoreseg.segmentation._loss import void_aware_loss
 
 WARM_UP = 0.05
 """Share of the steps during which the learning rate rises."""
@@ -34,6 +35,8 @@ class TrainingState:
         "epoch", "loss" and "weights" of the best epoch, if there is validation data.
     parts : int
         Into how many parts a batch is cut to fit the device's memory.
+    loss : callable
+        Of (logits, target), summed over the voxels that are not void.
     """
 
     network: torch.nn.Module
@@ -46,6 +49,7 @@ class TrainingState:
     history: list = field(default_factory=list)
     best: dict | None = None
     parts: int = 1
+    loss: Callable = void_aware_loss
 
     @property
     def device(self):

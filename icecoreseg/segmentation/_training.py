@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from icecoreseg._progress import track
 from icecoreseg.segmentation._device import half_precision, memory_format, to_device
@@ -131,27 +130,9 @@ def _add_part(state, x, target, n_valid):
     x = x.nan_to_num(0.0).to(memory_format=memory_format(device, training=True))
     with half_precision(device):
         logits = state.forward(x)
-    loss = void_aware_loss(logits.float(), target) / n_valid
+    loss = state.loss(logits.float(), target) / n_valid
     state.scaler.scale(loss * n_processes()).backward()  # gradients are averaged, not summed
     return loss.item()
-
-
-def void_aware_loss(logits, target):
-    """Cross-entropy against ice fractions, summed over the voxels that are not void.
-
-    With fractions as targets its minimum is the expected fraction, so that predicted
-    fractions add up to the right mass.
-
-    Examples
-    --------
-    >>> logits, target = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, torch.nan]]]])
-    >>> round(void_aware_loss(logits, target).item(), 4)  # ln 2, from one voxel
-    0.6931
-    """
-    weight = (~torch.isnan(target)).to(logits.dtype)
-    return F.binary_cross_entropy_with_logits(
-        logits, torch.nan_to_num(target), weight=weight, reduction="sum"
-    )
 
 
 def finish_epoch(state):
