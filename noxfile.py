@@ -102,3 +102,12 @@ def bench(session):
     install(session, "bench")
     for script in sorted(glob.glob("benchmarks/bench_*.py")):
         session.run("python", script, *session.posargs)
+
+
+@nox.session
+def experiments(session):
+    """Train the U-Net in many ways and score each (hours; goes on where it was stopped)."""
+    install(session, "bench")
+    results = "results/experiments.jsonl"
+    session.run("python", "benchmarks/experiment_unet.py", results, *session.posargs)
+    session.run("python", "benchmarks/experiment_unet.py", results, "--table")
