@@ -35,7 +35,7 @@ KINDS = ("snow", "firn", "ice")
 NOISE = {"snow": 0.06, "firn": 0.09, "ice": 0.08}
 SIZE = {"n_slices": 16, "n_columns": 256}
 TEST_SEEDS = (1001, 1002, 1003)
-N_STEPS, STEP_VOXELS = 600, 4 * 128**2
+N_STEPS, STEP_VOXELS = 400, 4 * 128**2
 REFERENCES = ("Otsu", "mixture", "the labels themselves")
 
 
@@ -96,7 +96,7 @@ def training_core(kind, seed, hard, **size):
 @cache
 def test_cores(kind, other, **size):
     """Scans of specimens never seen, and their exact ice fractions."""
-    size = {**size, "n_slices": size["n_slices"] // 2}
+    size = {**size, "n_slices": size["n_slices"] * 3 // 8}
     noise = (1.5 if other else 1.0) * NOISE[kind]
     cores = [make_ice_core(kind, random_state=seed, noise=noise, **size) for seed in TEST_SEEDS]
     return cores[:1] if other else cores
@@ -213,7 +213,8 @@ def score(truth, fraction):
 
 def write(path, result):
     """Append one line in one call, so that it is there as a whole or not at all."""
-    line = json.dumps(result) + "\n"
+    cut_off = path.exists() and not path.read_text().endswith("\n")
+    line = "\n" * cut_off + json.dumps(result) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(descriptor, line.encode())

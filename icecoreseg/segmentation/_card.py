@@ -15,8 +15,8 @@ from icecoreseg import __version__
 from icecoreseg._validation import check_choice, check_outside, check_voxel_size
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._model_file import read_published
-from icecoreseg.segmentation._network import WIDTHS, layer_table
-from icecoreseg.segmentation._parameters import check_parameters
+from icecoreseg.segmentation._network import layer_table
+from icecoreseg.segmentation._parameters import check_parameters, widths_of
 from icecoreseg.segmentation._predict import place
 from icecoreseg.segmentation._run import build, plain
 from icecoreseg.segmentation._survey import GreyScale
@@ -97,7 +97,7 @@ def load_network(parameters, tensors, path):
     """
     expected = {}
     n_channels = 1 + 2 * parameters["context_slices"]
-    for name, n_in, n_out in layer_table(parameters["widths"] or WIDTHS, n_channels):
+    for name, n_in, n_out in layer_table(widths_of(parameters), n_channels):
         expected |= {f"{name}.weight": (n_out, n_in, 3, 3), f"{name}.bias": (n_out,)}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     if found != expected:

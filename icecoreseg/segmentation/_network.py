@@ -23,7 +23,11 @@ DECODER_WIDTHS = (120, 106, 90, 70, 50, 32)
 STRIP_PIXELS = 2**17
 """Pixels of a strip: a feature image of 32 channels has 16 MiB, which malloc uses again."""
 
-ARCHITECTURES = ("unet", "bagherzadeh2023")
+LIGHT_WIDTHS = (8, 16, 32, 64, 128, 160)
+"""As many parameters, but few features where pixels are many: a sixth of the operations."""
+
+ARCHITECTURES = {"unet": WIDTHS, "light": LIGHT_WIDTHS, "bagherzadeh2023": WIDTHS}
+"""Encoder widths of each, unless others are asked for."""
 
 
 class UNet(nn.Module):
@@ -31,13 +35,14 @@ class UNet(nn.Module):
 
     Parameters
     ----------
-    widths : tuple of int
-        Encoder widths, one per pooling. Rows and columns of the input must be multiples
-        of ``2 ** len(widths)``.
-    architecture : {"unet", "bagherzadeh2023"}
+    widths : tuple of int, optional
+        Encoder widths, one per pooling, if not those of the architecture. Rows and columns
+        of the input must be multiples of ``2 ** len(widths)``.
+    architecture : {"unet", "light", "bagherzadeh2023"}
         "bagherzadeh2023" is the published network: no activation after the even
         convolutions, so that two of three convolutions follow each other linearly, and a
-        first skip taken before the activation. "unet" has a ReLU after every convolution.
+        first skip taken before the activation. "unet" has a ReLU after every convolution, as
+        has "light", which differs in its widths.
     folded : bool
         Whether upsampling and the convolution behind it run as one transposed
         convolution (see `fold_kernel`); the result is the same.
@@ -50,8 +55,9 @@ class UNet(nn.Module):
     1513409
     """
 
-    def __init__(self, widths=WIDTHS, *, architecture="unet", folded=True, context_slices=0):
+    def __init__(self, widths=None, *, architecture="unet", folded=True, context_slices=0):
         super().__init__()
+        widths = widths or ARCHITECTURES[architecture]
         self.context_slices = context_slices
         self.widths, self.architecture, self.folded = tuple(widths), architecture, folded
         for name, n_in, n_out in layer_table(self.widths, 1 + 2 * context_slices):

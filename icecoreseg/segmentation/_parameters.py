@@ -3,7 +3,7 @@
 from numbers import Real
 
 from icecoreseg._validation import check_choice, check_positive_int
-from icecoreseg.segmentation._network import ARCHITECTURES, WIDTHS
+from icecoreseg.segmentation._network import ARCHITECTURES
 
 
 def check_parameters(parameters):
@@ -23,7 +23,7 @@ def check_parameters(parameters):
             check_positive_int(parameters[name], name=name)
     for width in parameters["widths"] or ():
         check_positive_int(width, name="widths")
-    stride = 2 ** len(parameters["widths"] or WIDTHS)
+    stride = 2 ** len(widths_of(parameters))
     if parameters["patch_size"] % stride:
         raise ValueError(f"patch_size={parameters['patch_size']} must be a multiple of {stride}.")
     rate, threshold = parameters["learning_rate"], parameters["threshold"]
@@ -33,11 +33,16 @@ def check_parameters(parameters):
         raise ValueError(f"threshold must lie in (0, 1), got {threshold!r}.")
 
 
+def widths_of(parameters):
+    """Encoder widths that parameters ask for: their own, or those of the architecture."""
+    return tuple(parameters["widths"] or ARCHITECTURES[parameters["architecture"]])
+
+
 def check_same_network(network, parameters):
     """Raise ValueError unless a network that is trained further is still the one asked for."""
     asked = {
         "architecture": parameters["architecture"],
-        "widths": tuple(parameters["widths"] or WIDTHS),
+        "widths": widths_of(parameters),
         "context_slices": parameters["context_slices"],
     }
     for name, value in asked.items():

@@ -12,7 +12,7 @@ from icecoreseg._slabs import iterate_with_halo
 from icecoreseg._validation import warn_if_outside_unmarked
 from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
-from icecoreseg.segmentation._network import WIDTHS, UNet, initialise
+from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._parameters import check_same_network
 from icecoreseg.segmentation._predict import validation_scores
 from icecoreseg.segmentation._sampling import PatchSampler
@@ -129,7 +129,7 @@ class TrainingRun:
 def build(parameters):
     """Return the network that the parameters describe, with weights yet to be set."""
     return UNet(
-        parameters["widths"] or WIDTHS,
+        parameters["widths"],
         architecture=parameters["architecture"],
         context_slices=parameters["context_slices"],
     )

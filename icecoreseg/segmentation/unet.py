@@ -42,9 +42,11 @@ class UNetSegmenter(StackClassifier):
 
     Parameters
     ----------
-    architecture : {"unet", "bagherzadeh2023"}
+    architecture : {"unet", "light", "bagherzadeh2023"}
         "bagherzadeh2023" is the network exactly as published, without activations after
-        every other convolution; "unet" has the same layers with a ReLU after each.
+        every other convolution; "unet" has the same layers with a ReLU after each; "light"
+        has as many parameters but few features at high resolution, 8-16-32-64-128-160, and
+        so a sixth of the operations.
     max_epochs : int
         Passes over the training data. The learning rate follows one schedule over all of
         them, so twice the epochs is not the same as going on.
@@ -68,7 +70,8 @@ class UNetSegmenter(StackClassifier):
     tile_size : int
         Slices with more rows or columns are predicted in tiles, with the same result.
     widths : tuple of int or None
-        Encoder widths, one per pooling; None for the paper's 32-52-72-92-112-128.
+        Encoder widths, one per pooling; None for those of the architecture, in the paper
+        32-52-72-92-112-128.
     context_slices : int
         Neighbouring slices on either side that the network sees too, as further channels;
         0 is the paper's single slice. Where a neighbour is missing (ends of the stack,

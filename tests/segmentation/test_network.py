@@ -23,9 +23,9 @@ def test_layers_are_the_published_ones():
     assert sum(p.numel() for p in UNet().parameters()) == 1_513_409
 
 
-@pytest.mark.parametrize("architecture", ["unet", "bagherzadeh2023"])
+@pytest.mark.parametrize("architecture", ["unet", "light", "bagherzadeh2023"])
 def test_forward_equals_plain_network(architecture, monkeypatch):
-    """Folding, strips and pooling before the activation change nothing, at the paper's widths."""
+    """Folding, strips and pooling before the activation change nothing, at all widths."""
     monkeypatch.setattr(_network, "STRIP_PIXELS", 0)  # strips of 16 rows
     network = initialise(UNet(architecture=architecture), seed=1).double().eval()
     x = torch.randn(1, 1, 128, 64, generator=torch.Generator().manual_seed(0)).double()
