@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 N_RAYS = 360
+_ANGLES = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
 _STEP = 0.5
 _DARKEST = 0.1
 _DARK = 0.3
@@ -55,9 +56,9 @@ def find_casing(image):
     image : float32 array of shape (n_rows, n_columns)
         On the scale of air 0 and ice 1.
     """
-    smooth = ndimage.uniform_filter(image, 3)
+    rays = _rays_from_the_middle(ndimage.uniform_filter(image, 3))
     for level in (1.4, 0.5, 0.3):  # a wall brighter than ice; whatever is outermost; a dark wall
-        circle = _outermost_circle(smooth, level)
+        circle = _outermost_circle(rays, level, image.shape)
         if circle is not None:
             casing = _wall(image, *circle, 0.8 * level)
             if casing is not None:
@@ -72,17 +73,23 @@ def polar(image, row, column, radii, angles):
     return ndimage.map_coordinates(image, [rows, columns], order=1, cval=np.nan)
 
 
-def _outermost_circle(image, level):
-    """Circle through the outermost pixels above a level, robustly; None where they show none."""
+def _rays_from_the_middle(image):
+    """(values, radii): what lies along rays from the middle of a picture, -1 beyond it."""
     centre = (np.array(image.shape) - 1) / 2
     reach = np.hypot(*centre)
     radii = np.arange(0, reach + _STEP, max(_STEP, reach / 300))
-    angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
-    above = np.nan_to_num(polar(image, *centre, radii, angles), nan=-1.0) > level
+    return np.nan_to_num(polar(image, *centre, radii, _ANGLES), nan=-1.0), radii
+
+
+def _outermost_circle(rays, level, shape):
+    """Circle through the outermost pixels above a level, robustly; None where they show none."""
+    values, radii = rays
+    above = values > level
     last = above.shape[1] - 1 - above[:, ::-1].argmax(axis=1)
     found = above.any(axis=1)
-    points = centre + radii[last, None] * np.stack([np.sin(angles), np.cos(angles)], axis=1)
-    in_view = ((points > 1.5) & (points < np.array(image.shape) - 2.5)).all(axis=1)
+    outward = radii[last, None] * np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], axis=1)
+    points = (np.array(shape) - 1) / 2 + outward
+    in_view = ((points > 1.5) & (points < np.array(shape) - 2.5)).all(axis=1)
     points = points[found & in_view]
     for _ in range(8):
         if len(points) < _LEAST_VIEW * N_RAYS:
@@ -93,7 +100,7 @@ def _outermost_circle(image, level):
         if near.all():
             break
         points = points[near]
-    return (row, column, radius) if radius < 20 * max(image.shape) else None
+    return (row, column, radius) if radius < 20 * max(shape) else None
 
 
 def _fit_circle(points):
@@ -108,8 +115,7 @@ def _fit_circle(points):
 def _wall(image, row, column, radius, least):
     """The casing whose outer wall is near a circle, or None if there is no wall there."""
     inward = np.arange(min(radius * 1.05, radius + 10), (1 - 2 * _THICKEST) * radius, -_STEP)
-    angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
-    values = polar(image, row, column, inward, angles)
+    values = polar(image, row, column, inward, _ANGLES)
     profiles, n_seen = _quantiles(values, (_DARKEST, _DARK, 0.5, _BRIGHTEST))
     seen = n_seen >= _LEAST_VIEW * N_RAYS
     if seen.sum() < 8:
