@@ -6,15 +6,17 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from icecoreseg._slabs import iterate_with_halo
 from icecoreseg._validation import warn_if_outside_unmarked
+from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._parameters import check_same_network
-from icecoreseg.segmentation._predict import validation_scores
+from icecoreseg.segmentation._predict import place, validation_scores
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import Schedule, new_state
 from icecoreseg.segmentation._survey import check_cores, count_valid, survey
@@ -43,6 +45,7 @@ class TrainingRun:
 
     def __init__(self, parameters, X, y, validation_data, *, device, start=None):
         self.parameters = parameters
+        self.taught_before = list(getattr(start, "training_data_", ()))
         outside, grey = parameters["outside"], None
         if start is not None:
             check_same_network(start.module_, parameters)
@@ -75,17 +78,37 @@ class TrainingRun:
         self.state = new_state(network, device)
         self.checkpoint.restore(self.state)
 
-    def train(self):
-        """Run to the end of the schedule; whatever happens, `state` is what was reached."""
+    def train(self, callbacks):
+        """Run to the end of the schedule; whatever happens, `state` is what was reached.
+
+        Parameters
+        ----------
+        callbacks : EpochCallbacks
+        """
         with self.checkpoint as checkpoint:
             fit_loop(
                 self.state,
                 self.sampler,
                 self.schedule,
                 checkpoint=checkpoint,
+                callbacks=callbacks,
                 validate=self._validate if self.validation else None,
                 verbose=self.parameters["verbose"],
             )
+
+    def reached(self):
+        """What a segmenter has learnt if the run ends now: its fitted attributes, as a dict."""
+        state, network = self.state, copy.deepcopy(self.state.network)
+        if state.best:
+            network.load_state_dict(state.best["weights"])
+        return {
+            "grey_scale_": self.grey,
+            "classes_": np.array([AIR, ICE]),
+            "training_data_": [*self.taught_before, self.data],
+            "history_": list(state.history),
+            "best_epoch_": state.best["epoch"] if state.best else state.epoch,
+            "module_": place(network, torch.device("cpu")),
+        }
 
     def _schedule(self):
         parameters = self.parameters

@@ -19,7 +19,7 @@ MAX_GRADIENT_NORM = 1.0
 """Gradients are cut to this length: without it the published network's loss jumps."""
 
 
-def fit_loop(state, sampler, schedule, *, checkpoint, validate=None, verbose=0):
+def fit_loop(state, sampler, schedule, *, checkpoint, callbacks, validate=None, verbose=0):
     """Train until the schedule is over; the network ends with its best weights.
 
     Parameters
@@ -30,6 +30,8 @@ def fit_loop(state, sampler, schedule, *, checkpoint, validate=None, verbose=0):
     schedule : Schedule
     checkpoint : Checkpoint
         Told about every batch and every epoch.
+    callbacks : EpochCallbacks
+        Told about every epoch; may ask to stop.
     validate : callable, optional
         Takes the network, returns a dict with "valid_loss" and other scores.
     verbose : int
@@ -41,8 +43,10 @@ def fit_loop(state, sampler, schedule, *, checkpoint, validate=None, verbose=0):
         If loss, gradients or the validation loss stop being finite. After this or any other
         interruption the network is as at the end of its best epoch, or of its last.
     """
-    while not schedule.is_over(state):
+    stopped = False
+    while not (stopped or schedule.is_over(state)):
         good = copy_weights(state.network)
+        callbacks.epoch_begins()
         try:
             run_epoch(state, sampler, schedule, checkpoint=checkpoint, verbose=verbose)
             scores = None if validate is None else finite_scores(state, validate)
@@ -53,6 +57,7 @@ def fit_loop(state, sampler, schedule, *, checkpoint, validate=None, verbose=0):
         if scores is not None:
             record_validation(state, scores)
         checkpoint.epoch_done(state)
+        stopped = total(callbacks.epoch_ends(), state.device) > 0  # all processes stop, or none
     if state.best is not None:
         state.network.load_state_dict(state.best["weights"])
 

@@ -14,7 +14,11 @@ from icecoreseg._validation import (
     check_stack,
     is_lazy,
 )
-from icecoreseg.labels import AIR, ICE
+from icecoreseg.segmentation._callbacks import (
+    CallbackSupportMixin,
+    EpochCallbacks,
+    with_callbacks,
+)
 from icecoreseg.segmentation._card import card_of, load_network, model_of_card, model_of_published
 from icecoreseg.segmentation._device import choose_device
 from icecoreseg.segmentation._distributed import own_device, process_group
@@ -33,7 +37,7 @@ MODEL_VERSION = 1
 """Version of the card in model files."""
 
 
-class UNetSegmenter(StackClassifier):
+class UNetSegmenter(CallbackSupportMixin, StackClassifier):
     """Segment scans with the U-Net of Bagherzadeh et al. (2023), slice by slice.
 
     The network (1,513,409 parameters) learns the ice fraction of every voxel from a grey
@@ -162,6 +166,7 @@ class UNetSegmenter(StackClassifier):
         self.checkpoint = checkpoint
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, y, *, validation_data=None):
         """Train on one core or several.
 
@@ -191,6 +196,7 @@ class UNetSegmenter(StackClassifier):
         """
         return self._train(X, y, validation_data, goes_on=self.warm_start)
 
+    @with_callbacks
     def partial_fit(self, X, y, *, validation_data=None):
         """Train further on new cores; the first call is `fit`.
 
@@ -226,21 +232,14 @@ class UNetSegmenter(StackClassifier):
         device = own_device(choose_device(self.device))
         with process_group(device):
             run = TrainingRun(self.get_params(), X, y, validation_data, device=device, start=start)
+            callbacks = EpochCallbacks(self, X, y, run.reached)
             try:
-                run.train()
+                run.train(callbacks)
             finally:
                 if run.state.epoch > 0:
-                    self._keep(run, start)
+                    vars(self).update(run.reached())
+            callbacks.fit_ends()
         return self
-
-    def _keep(self, run, start):
-        """Take over what a run has reached."""
-        state = run.state
-        self.grey_scale_, self.classes_ = run.grey, np.array([AIR, ICE])
-        self.training_data_ = [*getattr(start, "training_data_", ()), run.data]
-        self.history_ = state.history
-        self.best_epoch_ = state.best["epoch"] if state.best else state.epoch
-        self.module_ = place(state.network, torch.device("cpu"))
 
     def predict(self, X):
         """Labels of a grey stack.
