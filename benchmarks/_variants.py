@@ -1,8 +1,7 @@
 """What `experiment_unet.py` compares: each variant departs from the default in one thing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from icecoreseg.segmentation._augment import augment
+from icecoreseg.segmentation._augment import Augmentation
 from icecoreseg.segmentation._loss import void_aware_loss
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._state import Schedule, new_state
@@ -126,19 +125,30 @@ def use_loss(loss):
     return adapt
 
 
-def no_change(rng, x, target):
-    """Patches as they are cut."""
-    return x, target
+def augmented(**amounts):
+    """Variant's `adapt` that sets how much patches are changed, besides turned and flipped."""
+
+    def adapt(run):
+        run.sampler.augmentation = Augmentation(**amounts)
+
+    return adapt
 
 
 def also(change):
-    """Augmentation as by default, and one more change of the grey values."""
+    """Variant's `adapt` for patches as by default, and one more change of the grey values."""
 
-    def both(rng, x, target):
-        x, target = augment(rng, x, target)
-        return change(rng, x), target
+    def adapt(run):
+        draw = run.sampler._draw
 
-    return both
+        def changed(rng, picks):
+            x, target = draw(rng, picks)
+            return torch.stack(
+                [torch.from_numpy(change(rng, patch.numpy())) for patch in x]
+            ), target
+
+        run.sampler._draw = changed
+
+    return adapt
 
 
 def gamma(rng, x, sd=0.1):
@@ -153,29 +163,32 @@ def blur(rng, x, largest=0.6):
     return x + np.float32(rng.uniform(-largest, largest)) * (smooth - x)
 
 
-def use_augmentation(function):
-    """Variant's `adapt` that sets what happens to each patch."""
+def as_cut(run):
+    """Patches are not even turned or flipped."""
+    run.sampler.augmentation = Augmentation(gain=0, offset=0)
+    cut = run.sampler._cut
 
-    def adapt(run):
-        run.sampler.augment = function
+    def unturned(picks, tries, changes):
+        return cut(picks, tries, replace(changes, flips=np.zeros_like(changes.flips)))
 
-    return adapt
+    run.sampler._cut = unturned
 
 
 def rarer_class_first(run, n_candidates=6):
     """Half of the patches are, of six candidates, the one with most of the slice's rarer class."""
-    sampler, cut = run.sampler, run.sampler._patch
+    sampler, draw = run.sampler, run.sampler._draw
 
-    def patch(rng, core, z):
-        if rng.random() < 0.5:
-            return cut(rng, core, z)
-        candidates = [cut(rng, core, z) for _ in range(n_candidates)]
-        ice = [np.nansum(target) for _, target in candidates]
-        air = [np.nansum(1 - target) for _, target in candidates]
-        rarer = ice if sum(ice) < sum(air) else air
-        return candidates[int(np.argmax(rarer))]
+    def choose(rng, picks):
+        x, target = draw(rng, picks)
+        candidates = [draw(rng, picks) for _ in range(n_candidates)]
+        targets = torch.stack([other for _, other in candidates])
+        ice, air = targets.nansum((2, 3)), (1 - targets).nansum((2, 3))
+        best = torch.where(ice.sum(0) < air.sum(0), ice, air).argmax(0)
+        for i in np.flatnonzero(rng.random(len(picks)) < 0.5):
+            x[i], target[i] = (part[i] for part in candidates[best[i]])
+        return x, target
 
-    sampler._patch = patch
+    sampler._draw = choose
 
 
 # --- grey values --------------------------------------------------------------------------
@@ -195,15 +208,13 @@ VARIANTS = {
     "the same, context_slices=1": Variant({"widths": NARROW, "context_slices": 1}),
     "context_slices=1": Variant({"context_slices": 1}),
     "half-resolution stem, 32-64-96-128-128": Variant(adapt=unshuffled),
-    "augmentation: symmetries only": Variant(
-        adapt=use_augmentation(partial(augment, gain=0, offset=0))
-    ),
+    "augmentation: symmetries only": Variant(adapt=augmented(gain=0, offset=0)),
     "patches with more of the rarer class": Variant(adapt=rarer_class_first),
     "hard labels": Variant(hard=True),
     "loss: cross-entropy and soft Dice": Variant(adapt=use_loss(with_dice)),
     "the paper's network and recipe": Variant(
         {**PUBLISHED, "patch_size": 256, "batch_size": 1, "learning_rate": 1e-4},
-        adapt=lambda run: (constant_rate(run), use_augmentation(no_change)(run)),
+        adapt=lambda run: (constant_rate(run), as_cut(run)),
         hard=True,
         grey=stretch_slices,
     ),
@@ -213,16 +224,14 @@ VARIANTS = {
     "patches of 256": Variant({"patch_size": 256, "batch_size": 1}),
     "patches of 64": Variant({"patch_size": 64, "batch_size": 16}),
     "slices stretched to their extremes": Variant(grey=stretch_slices),
-    "augmentation: also noise": Variant(adapt=use_augmentation(partial(augment, noise=0.2))),
+    "augmentation: also noise": Variant(adapt=augmented(noise=0.2)),
     "the paper's network": Variant(PUBLISHED),
     "batches of 8": Variant({"batch_size": 8}),
     "loss: focal": Variant(adapt=use_loss(focal)),
-    "augmentation: none": Variant(adapt=use_augmentation(no_change)),
-    "augmentation: also gamma": Variant(adapt=use_augmentation(also(gamma))),
-    "augmentation: also blur": Variant(adapt=use_augmentation(also(blur))),
-    "augmentation: gain and offset by 10 %": Variant(
-        adapt=use_augmentation(partial(augment, gain=0.1, offset=0.1))
-    ),
+    "augmentation: none": Variant(adapt=as_cut),
+    "augmentation: also gamma": Variant(adapt=also(gamma)),
+    "augmentation: also blur": Variant(adapt=also(blur)),
+    "augmentation: gain and offset by 10 %": Variant(adapt=augmented(gain=0.1, offset=0.1)),
     "constant learning rate": Variant(adapt=constant_rate),
 }
 

@@ -12,7 +12,18 @@ except ImportError:
         return method
 
 
-__all__ = ["CallbackSupportMixin", "EpochCallbacks", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "EpochCallbacks", "NoCallbacks", "with_callbacks"]
+
+
+class NoCallbacks:
+    """Nobody is told of the epochs, and nobody stops them."""
+
+    def epoch_begins(self):
+        """To be called before every epoch."""
+
+    def epoch_ends(self):
+        """To be called after every epoch; whether a callback asks to stop."""
+        return False
 
 
 class EpochCallbacks:

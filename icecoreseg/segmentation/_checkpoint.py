@@ -14,6 +14,7 @@ from pathlib import Path
 from icecoreseg.segmentation._checkpoint_checks import check_card, check_tensors
 from icecoreseg.segmentation._distributed import rank, total
 from icecoreseg.segmentation._model_file import read_model, write_model
+from icecoreseg.segmentation._training import settle
 
 KIND = "training checkpoint"
 VERSION = 1
@@ -79,6 +80,7 @@ class Checkpoint:
 
     def save(self, state):
         """Write the state to the file, atomically; of several processes the first does."""
+        settle(state)
         self._saved_at = time.monotonic()
         if rank() != 0:
             return

@@ -1,8 +1,13 @@
-"""Where the network runs, and with which number format: said once."""
+"""Where the network runs, with which number format, and how arrays get there: said once."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
+import numpy as np
 import torch
+
+HOST_BYTES = 2**31
+"""Memory for decoded slices of lazy stacks, where the CPU trains: grey values and labels."""
 
 
 def choose_device(device):
@@ -53,12 +58,84 @@ def memory_format(device, *, training):
     return torch.channels_last if fast else torch.contiguous_format
 
 
+@contextmanager
+def tuned_convolutions():
+    """Let cuDNN try its algorithms on the first image of a size, and keep the fastest."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def slice_bytes(device):
+    """Memory for the slices that are trained on, where they are trained on.
+
+    Of a CUDA device the largest power of two that is no more than half of what is free: the
+    order of the patches depends on it, and shall not change with every megabyte.
+    """
+    if device.type != "cuda":
+        return HOST_BYTES
+    return 1 << max(1, torch.cuda.mem_get_info(device)[0] // 2).bit_length() - 1
+
+
+def as_tensor(array):
+    """Array as a tensor that shares its memory if it can, with uint16 as int16.
+
+    Torch cannot pick values out of uint16; `decoded` undoes the trick.
+
+    Examples
+    --------
+    >>> grey = np.array([7, 65535], dtype=np.uint16)
+    >>> as_tensor(grey), decoded(as_tensor(grey))
+    (tensor([ 7, -1], dtype=torch.int16), tensor([    7, 65535], dtype=torch.int32))
+    """
+    array = np.require(array, requirements="C")
+    if array.dtype == np.uint16:
+        array = array.view(np.int16)
+    return torch.from_numpy(array if array.flags.writeable else _said_to_be_writable(array))
+
+
+def _said_to_be_writable(array):
+    """The same memory without its lock: torch warns of one, although nobody here writes."""
+    unlocked = array.__array_interface__ | {"data": (array.ctypes.data, False)}
+    return np.asarray(SimpleNamespace(__array_interface__=unlocked, owner=array))
+
+
+def decoded(grey):
+    """Grey values of `as_tensor` in a format that torch can reckon with."""
+    return grey.to(torch.int32) & 0xFFFF if grey.dtype == torch.int16 else grey
+
+
 def to_device(array, device):
     """Turn an array into a tensor on the device; the copy to CUDA need not be waited for."""
-    tensor = torch.from_numpy(array)
+    tensor = as_tensor(array)
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor
+
+
+class Fetched:
+    """A tensor on its way to the host, which is waited for only when it is asked for.
+
+    Examples
+    --------
+    >>> Fetched(torch.ones(2)).get()
+    tensor([1., 1.])
+    """
+
+    def __init__(self, tensor):
+        self._host = tensor.to("cpu", non_blocking=True)  # into pinned memory, if from CUDA
+        self._arrived = torch.cuda.Event() if tensor.is_cuda else None
+        if self._arrived is not None:
+            self._arrived.record(torch.cuda.current_stream(tensor.device))
+
+    def get(self):
+        """The tensor on the host."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._host
 
 
 def _half_type():

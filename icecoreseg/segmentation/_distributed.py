@@ -52,13 +52,18 @@ def share(network, device):
     return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
 
 
+def add_up(tensor):
+    """The tensor summed over the processes, in place."""
+    if n_processes() > 1:
+        distributed.all_reduce(tensor)
+    return tensor
+
+
 def total(value, device):
     """Sum of a number over the processes."""
     if n_processes() == 1:
         return value
-    tensor = torch.tensor(value, dtype=torch.float64, device=device)
-    distributed.all_reduce(tensor)
-    return tensor.item()
+    return add_up(torch.tensor(value, dtype=torch.float64, device=device)).item()
 
 
 def agree_on(value, device):

@@ -5,7 +5,6 @@ The functions are at module level and take all they need, so that dask can ship 
 
 import copy
 import threading
-from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,12 +14,18 @@ from icecoreseg._validation import check_grey_values
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.metrics import confusion_counts
 from icecoreseg.metrics._scores import _dice
-from icecoreseg.segmentation._context import with_neighbours
-from icecoreseg.segmentation._device import choose_device, memory_format, to_device
+from icecoreseg.segmentation._context import network_input
+from icecoreseg.segmentation._device import (
+    Fetched,
+    choose_device,
+    memory_format,
+    to_device,
+    tuned_convolutions,
+)
 from icecoreseg.segmentation._loss import void_aware_loss
 from icecoreseg.segmentation._sampling import N_AHEAD, in_order
-from icecoreseg.segmentation._survey import checked_target
-from icecoreseg.segmentation._tiling import slice_logits
+from icecoreseg.segmentation._survey import ice_share, labels_to_keep
+from icecoreseg.segmentation._tiling import fitting_logits, slices_at_once
 
 _ONE_AT_A_TIME = threading.Lock()
 """Torch uses every core for one slice; dask's threads would only multiply the memory."""
@@ -53,7 +58,10 @@ def placed_copy(network, device):
 
 
 def slab_logits(X, *, network, grey, tile_size, device=None, inner=slice(None)):
-    """Yield the log-odds of ice, slice by slice.
+    """Yield the log-odds of ice, one or more slices at a time.
+
+    On CUDA threads prepare what comes next, grey values travel as they are, and nothing is
+    waited for: the logits may still be on their way; see `fetched`.
 
     Parameters
     ----------
@@ -70,34 +78,60 @@ def slab_logits(X, *, network, grey, tile_size, device=None, inner=slice(None)):
 
     Yields
     ------
-    tensor of shape (n_rows, n_columns)
+    tensor of shape (n, n_rows, n_columns)
         float32, NaN outside, on the network's device.
     """
-    check_grey_values(X, grey.outside)
     network = network if device is None else placed_copy(network, device)
     device = next(network.parameters()).device
-    prepare = partial(with_neighbours, X, context_slices=network.context_slices, grey=grey)
-    wanted = range(len(X))[inner]
-    for x in in_order(prepare, wanted, n_ahead=N_AHEAD if device.type == "cuda" else 0):
-        with _ONE_AT_A_TIME:
-            logits = slice_logits(network, to_device(x, device), tile_size=tile_size)
+    wanted, halo = range(len(X))[inner], network.context_slices
+    at_once = slices_at_once(network, X.shape[1:], tile_size)
+
+    def prepare(start):
+        first, stop = max(0, start - halo), min(start + at_once, wanted.stop)
+        slab = check_grey_values(X[first : stop + halo], grey.outside)
+        return to_device(slab, device), slice(start - first, stop - first)
+
+    n_ahead = N_AHEAD if device.type == "cuda" else 0
+    for slab, own in in_order(prepare, wanted[::at_once], n_ahead=n_ahead):
+        with _ONE_AT_A_TIME, tuned_convolutions():
+            x = network_input(slab, own, context_slices=halo, grey=grey)
+            logits = fitting_logits(network, x, tile_size=tile_size)
         yield logits
 
 
-def slab_fraction(X, *, inner=slice(None), **options):
+def fetched(tensors):
+    """Yield tensors on the host, each when the work on the next has been handed to the device."""
+    before = None
+    for tensor in tensors:
+        latest = Fetched(tensor)
+        if before is not None:
+            yield before.get()
+        before = latest
+    if before is not None:
+        yield before.get()
+
+
+def _collected(X, finish, dtype, *, inner=slice(None), **options):
+    """Array of ``finish(logits)`` of all slices that are wanted."""
+    result, start = np.empty(X[inner].shape, dtype=dtype), 0
+    for part in fetched(map(finish, slab_logits(X, inner=inner, **options))):
+        result[start : start + len(part)] = part.numpy()
+        start += len(part)
+    return result
+
+
+def slab_fraction(X, **options):
     """Ice fraction of a grey slab: float32 in [0, 1], NaN outside."""
-    fraction = np.empty(X[inner].shape, dtype=np.float32)
-    for i, logits in enumerate(slab_logits(X, inner=inner, **options)):
-        fraction[i] = logits.sigmoid().cpu().numpy()
-    return fraction
+    return _collected(X, torch.sigmoid, np.float32, **options)
 
 
-def slab_labels(X, *, threshold, inner=slice(None), **options):
+def slab_labels(X, *, threshold, **options):
     """Labels of a grey slab: ICE where the fraction reaches the threshold."""
-    labels = np.empty(X[inner].shape, dtype=np.uint8)
-    for i, logits in enumerate(slab_logits(X, inner=inner, **options)):
-        labels[i] = threshold_fraction(logits.sigmoid(), threshold).cpu().numpy()
-    return labels
+
+    def finish(logits):
+        return threshold_fraction(logits.sigmoid(), threshold)
+
+    return _collected(X, finish, np.uint8, **options)
 
 
 def threshold_fraction(fraction, threshold):
@@ -134,22 +168,34 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
         "valid_loss" (mean cross-entropy per valid voxel), "valid_dice_ice" and
         "valid_dice_air" of the labels at `threshold`, fractions of 0.5 counting as ice.
     """
-    total, n_valid, counts = 0.0, 0, np.zeros((2, 3), dtype=np.int64)
+    counts = np.zeros((2, 3), dtype=np.int64)
+    sums = torch.zeros(2, dtype=torch.float64, device=next(network.parameters()).device)
     network.eval()
-    for X, y, inner in slabs:
-        targets = torch.from_numpy(checked_target(X[inner], y, grey.outside))
-        found = slab_logits(X, network=network, grey=grey, tile_size=tile_size, inner=inner)
-        for logits, target in zip(found, targets, strict=True):
-            logits = logits.cpu()
-            valid_logits = logits.masked_fill(target.isnan(), 0.0)  # NaN elsewhere is to be seen
-            total += void_aware_loss(valid_logits, target).item()
-            n_valid += torch.count_nonzero(~target.isnan()).item()
-            pair = (target, 0.5), (logits.sigmoid(), threshold)
-            labels = (threshold_fraction(*one).numpy()[np.newaxis] for one in pair)
-            counts += confusion_counts(*labels)[0]
+    options = {"network": network, "grey": grey, "tile_size": tile_size}
+    for truth, found in fetched(_compared(slabs, threshold, sums, options)):
+        counts += confusion_counts(truth.numpy(), found.numpy()).sum(axis=0)
     network.train()
+    total, n_valid = sums.tolist()
     return {
         "valid_loss": total / n_valid,
         "valid_dice_ice": float(_dice(counts, ICE)),
         "valid_dice_air": float(_dice(counts, AIR)),
     }
+
+
+def _compared(slabs, threshold, sums, options):
+    """Yield labels wanted and found, (2, n, n_rows, n_columns); add up loss and valid voxels."""
+    grey = options["grey"]
+    for X, y, inner in slabs:
+        start, wanted = 0, X[inner]
+        for logits in slab_logits(X, inner=inner, **options):
+            part = slice(start, start + len(logits))
+            target = ice_share(to_device(labels_to_keep(y[part]), logits.device))
+            void = grey.apply(to_device(wanted[part], logits.device)).add_(target).isnan()
+            target = target.masked_fill(void, torch.nan)
+            valid_logits = logits.masked_fill(void, 0.0)  # NaN elsewhere is to be seen
+            sums[0] += void_aware_loss(valid_logits, target)
+            sums[1] += torch.count_nonzero(~void)
+            truth = threshold_fraction(target, 0.5)
+            yield torch.stack([truth, threshold_fraction(logits.sigmoid(), threshold)])
+            start = part.stop

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from icecoreseg._slabs import iterate_with_halo
 from icecoreseg._validation import warn_if_outside_unmarked
 from icecoreseg.labels import AIR, ICE
+from icecoreseg.segmentation._callbacks import NoCallbacks
 from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import UNet, initialise
@@ -74,16 +75,17 @@ class TrainingRun:
             seed=seed,
             share=(rank(), n_processes()),
             context_slices=parameters["context_slices"],
+            device=device,
         )
         self.state = new_state(network, device)
         self.checkpoint.restore(self.state)
 
-    def train(self, callbacks):
+    def train(self, callbacks=NoCallbacks()):  # noqa: B008
         """Run to the end of the schedule; whatever happens, `state` is what was reached.
 
         Parameters
         ----------
-        callbacks : EpochCallbacks
+        callbacks : EpochCallbacks, optional
         """
         with self.checkpoint as checkpoint:
             fit_loop(

@@ -1,6 +1,7 @@
 """What changes while training, and the schedule that it follows."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -37,6 +38,8 @@ class TrainingState:
         Into how many parts a batch is cut to fit the device's memory.
     loss : callable
         Of (logits, target), summed over the voxels that are not void.
+    late : deque of Step
+        Steps made, but not yet in `sums`.
     """
 
     network: torch.nn.Module
@@ -50,6 +53,7 @@ class TrainingState:
     best: dict | None = None
     parts: int = 1
     loss: Callable = void_aware_loss
+    late: deque = field(default_factory=deque)
 
     @property
     def device(self):

@@ -6,6 +6,7 @@ Lazy stacks are read slab by slab; what is kept is a few numbers per slice.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from icecoreseg._slabs import iterate_slabs
 from icecoreseg._validation import (
@@ -19,6 +20,7 @@ from icecoreseg._validation import (
     inside_mask,
 )
 from icecoreseg.labels import ICE, OUTSIDE
+from icecoreseg.segmentation._device import decoded
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class GreyScale:
     Examples
     --------
     >>> scale = GreyScale(mean=100.0, sd=20.0, outside=0)
-    >>> scale.apply(np.array([80, 140, 0], dtype=np.uint8)).tolist()
+    >>> scale.apply(torch.tensor([80, 140, 0], dtype=torch.uint8)).tolist()
     [-1.0, 2.0, nan]
     """
 
@@ -40,12 +42,12 @@ class GreyScale:
     outside: float
 
     def apply(self, X):
-        """Return float32 network input, NaN outside; the one cast to float32."""
-        scaled = np.subtract(X, np.float32(self.mean), dtype=np.float32)
-        scaled *= np.float32(1 / self.sd)
-        if not np.isnan(self.outside):
-            np.putmask(scaled, X == self.outside, np.nan)
-        return scaled
+        """Network input of a tensor of grey values, NaN outside; the one cast to float32."""
+        X = decoded(X)
+        scaled = X.to(torch.float32, copy=True).sub_(self.mean).mul_(1 / self.sd)
+        if np.isnan(self.outside):
+            return scaled
+        return scaled.masked_fill_(X == self.outside, torch.nan)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,24 @@ def ice_target(y):
     if y.dtype.kind == "f":
         return y.astype(np.float32)
     return np.where(y == OUTSIDE, np.float32(np.nan), (y == ICE).astype(np.float32))
+
+
+def labels_to_keep(y):
+    """Labels as uint8, or ice fractions as float32: as small as they can be kept."""
+    return y.astype(np.float32 if y.dtype.kind == "f" else np.uint8, copy=False)
+
+
+def ice_share(labels):
+    """`ice_target` of a tensor of `labels_to_keep` (AIR is 0, ICE is 1).
+
+    Examples
+    --------
+    >>> ice_share(torch.tensor([0, 1, 255], dtype=torch.uint8)).tolist()
+    [0.0, 1.0, nan]
+    """
+    if labels.is_floating_point():
+        return labels
+    return labels.to(torch.float32).masked_fill_(labels == OUTSIDE, torch.nan)
 
 
 def survey(Xs, ys, *, outside=np.nan, grey=None):

@@ -6,6 +6,8 @@ slice gives.
 """
 
 from itertools import pairwise
+from math import prod
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -16,18 +18,21 @@ from icecoreseg.segmentation._network import halve, strip_rows
 HALO = 256
 """Pixels around a tile, for the paper's network with six poolings."""
 
+SMALLEST_TILE = 128
+"""Smaller tiles would hardly need less memory, for they read `HALO` on each side."""
+
 _STRIP_HALO = 4
 
 
 @torch.inference_mode()
 def slice_logits(network, x, *, tile_size):
-    """Logits of one slice.
+    """Logits of slices of equal size.
 
     Parameters
     ----------
     network : UNet
         In evaluation mode.
-    x : tensor of shape (n_rows, n_columns) or (n_channels, n_rows, n_columns)
+    x : tensor of shape (n, n_channels, n_rows, n_columns)
         Network input, float32, NaN outside, on the network's device; of several channels
         the one in the middle is the slice, the others its neighbours.
     tile_size : int
@@ -35,22 +40,52 @@ def slice_logits(network, x, *, tile_size):
 
     Returns
     -------
-    tensor of shape (n_rows, n_columns)
+    tensor of shape (n, n_rows, n_columns)
         float32 logits; NaN where the slice is NaN.
     """
-    channels = x.reshape(1, -1, *x.shape[-2:])
-    outside = channels[0, channels.shape[1] // 2].isnan()
-    padded = pad_to_multiple(channels.nan_to_num(0.0), network.stride)
+    outside = x[:, x.shape[1] // 2].isnan()
+    padded = pad_to_multiple(x.nan_to_num(0.0), network.stride)
     padded = padded.to(memory_format=memory_format(x.device, training=False))
-    logits = torch.full_like(padded[:, :1], torch.nan)
-    for inner, outer in tiles(padded.shape[2:], tile_size, network.stride):
-        if outside[inner].all():
+    logits = torch.full_like(padded[:, 0], torch.nan)
+    windows = tiles(padded.shape[2:], tile_size, network.stride)
+    for inner, outer in windows:
+        # To look is to wait for CUDA; that is worth it only if it saves a tile of many.
+        if (x.device.type == "cpu" or len(windows) > 1) and outside[:, *inner].all():
             continue
         kept = tuple(
             slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
         )
-        logits[0, 0][inner] = run(network, padded[:, :, *outer])[0, 0][kept]
-    return logits[0, 0, : x.shape[-2], : x.shape[-1]].masked_fill(outside, torch.nan)
+        logits[:, *inner] = run(network, padded[:, :, *outer])[:, 0, *kept]
+    return logits[:, : x.shape[2], : x.shape[3]].masked_fill(outside, torch.nan)
+
+
+_FITS: WeakKeyDictionary = WeakKeyDictionary()
+"""Tile size that the device's memory was found to hold, per network."""
+
+
+def slices_at_once(network, shape, tile_size):
+    """How many slices run together: as many as have the pixels of a tile; on the CPU one."""
+    if next(network.parameters()).device.type == "cpu":
+        return 1
+    return max(1, min(tile_size, _FITS.get(network, tile_size)) ** 2 // prod(shape))
+
+
+def fitting_logits(network, x, *, tile_size):
+    """`slice_logits`, with fewer slices at once and smaller tiles if memory does not suffice.
+
+    What was found to fit is remembered while the network lives.
+    """
+    while True:
+        size = min(tile_size, _FITS.get(network, tile_size))
+        try:
+            n = max(1, size**2 // prod(x.shape[2:]))
+            parts = [slice_logits(network, part, tile_size=size) for part in x.split(n)]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+        except torch.cuda.OutOfMemoryError:
+            if size // 2 < min(SMALLEST_TILE, *x.shape[2:]):
+                raise
+            _FITS[network] = size // 2
+        torch.cuda.empty_cache()  # behind the handler, which still holds what did not fit
 
 
 def pad_to_multiple(x, multiple):
@@ -90,7 +125,7 @@ def tiles(shape, tile_size, stride):
 
 
 def run(network, x):
-    """Logits of a padded image of shape (1, n_channels, n_rows, n_columns)."""
+    """Logits of padded images of shape (n, n_channels, n_rows, n_columns)."""
     if x.device.type == "cpu":
         return strip_logits(network, x)
     with half_precision(x.device):

@@ -6,13 +6,18 @@ can be stopped anywhere and resumed to the same weights.
 
 import math
 import time
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from icecoreseg._progress import track
-from icecoreseg.segmentation._device import half_precision, memory_format, to_device
-from icecoreseg.segmentation._distributed import n_processes, total
+from icecoreseg.segmentation._device import (
+    Fetched,
+    half_precision,
+    memory_format,
+    tuned_convolutions,
+)
+from icecoreseg.segmentation._distributed import add_up, n_processes, total
 from icecoreseg.segmentation._state import copy_weights
 
 MAX_GRADIENT_NORM = 1.0
@@ -71,44 +76,82 @@ def run_epoch(state, sampler, schedule, *, checkpoint, verbose=0):
         description=f"epoch {state.epoch + 1}/{schedule.max_epochs}",
         unit="batch",
     )
+    n_late = 1 if state.device.type == "cuda" else 0
     began = time.perf_counter()
-    for x, target in batches:
-        rate = schedule.rate(state.epoch, state.batch)
-        loss, weight = train_step(state, x, target, rate)
-        state.batch += 1
-        now = time.perf_counter()
-        for i, value in enumerate((loss * weight, weight, now - began)):
-            state.sums[i] += value
-        began = now
-        checkpoint.batch_done(state)
+    with tuned_convolutions():
+        for x, target in batches:
+            rate = schedule.rate(state.epoch, state.batch)
+            state.late.append(train_step(state, x, target, rate))
+            state.batch += 1
+            settle(state, n_late=n_late)
+            now = time.perf_counter()
+            state.sums[2] += now - began
+            began = now
+            checkpoint.batch_done(state)
+    settle(state)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step found, perhaps still on its way from the device: see `settle`."""
+
+    epoch: int
+    batch: int
+    learning_rate: float
+    found: Fetched
 
 
 def train_step(state, x, target, learning_rate):
-    """One step of the optimiser; return mean loss and number of valid voxels.
+    """One step of the optimiser; nothing in it waits for the device.
 
     Parameters
     ----------
     state : TrainingState
-    x : array of shape (n, n_channels, size, size)
-        Network input, NaN where void.
-    target : array of shape (n, size, size)
+    x : tensor of shape (n, n_channels, size, size)
+        Network input, NaN where void, on the device.
+    target : tensor of shape (n, size, size)
         Ice fraction, NaN where void.
     learning_rate : float
+
+    Returns
+    -------
+    Step
+        With mean loss, number of valid voxels, and norm of the gradient.
     """
     state.optimizer.param_groups[0]["lr"] = learning_rate
-    n_valid = max(1, total(np.count_nonzero(~np.isnan(target)), state.device))
-    loss = total(add_gradients(state, x, target, n_valid), state.device)
+    n_valid = add_up(torch.count_nonzero(~target.isnan())).clamp(min=1)
+    loss = add_up(add_gradients(state, x, target, n_valid))
     state.scaler.unscale_(state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT_NORM)
-    lost = not (state.scaler.is_enabled() or torch.isfinite(norm))
-    if lost or not math.isfinite(loss):
-        raise FloatingPointError(
-            f"Loss {loss:g} or its gradient is not finite in epoch {state.epoch + 1}, batch "
-            f"{state.batch + 1}, at learning rate {learning_rate:g}; use a smaller one."
-        )
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    return loss, n_valid
+    found = torch.stack([loss.double(), n_valid.double(), norm.double()])
+    return Step(state.epoch, state.batch, learning_rate, Fetched(found))
+
+
+def settle(state, *, n_late=0):
+    """Add the steps made to the sums of the epoch, all but the last `n_late`.
+
+    On CUDA the latest step is looked at when the next has been handed to the device, which
+    so never idles. A step that came out infinite may then be followed by another, but not by
+    a checkpoint.
+
+    Raises
+    ------
+    FloatingPointError
+        If loss or gradient of a step is not finite.
+    """
+    while len(state.late) > n_late:
+        step = state.late.popleft()
+        loss, n_valid, norm = step.found.get().tolist()
+        lost = not (state.scaler.is_enabled() or math.isfinite(norm))
+        if lost or not math.isfinite(loss):
+            raise FloatingPointError(
+                f"Loss {loss:g} or its gradient is not finite in epoch {step.epoch + 1}, batch "
+                f"{step.batch + 1}, at learning rate {step.learning_rate:g}; use a smaller one."
+            )
+        state.sums[0] += loss * n_valid
+        state.sums[1] += n_valid
 
 
 def add_gradients(state, x, target, n_valid):
@@ -120,24 +163,23 @@ def add_gradients(state, x, target, n_valid):
         state.optimizer.zero_grad(set_to_none=True)
         parts = min(state.parts, len(x))
         try:
-            pairs = zip(np.array_split(x, parts), np.array_split(target, parts), strict=True)
+            pairs = zip(x.tensor_split(parts), target.tensor_split(parts), strict=True)
             return sum(_add_part(state, *pair, n_valid) for pair in pairs)
         except torch.cuda.OutOfMemoryError:
             if parts >= len(x) or n_processes() > 1:
                 raise  # processes that share a batch must stay in step
             state.parts = 2 * parts
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()  # behind the handler, which still holds what did not fit
 
 
 def _add_part(state, x, target, n_valid):
     device = state.device
-    x, target = to_device(x, device), to_device(target, device).unsqueeze(1)
     x = x.nan_to_num(0.0).to(memory_format=memory_format(device, training=True))
     with half_precision(device):
         logits = state.forward(x)
-    loss = state.loss(logits.float(), target) / n_valid
+    loss = state.loss(logits.float(), target.unsqueeze(1)) / n_valid
     state.scaler.scale(loss * n_processes()).backward()  # gradients are averaged, not summed
-    return loss.item()
+    return loss.detach()
 
 
 def finish_epoch(state):

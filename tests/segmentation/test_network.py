@@ -74,8 +74,10 @@ def test_tiles_equal_whole():
     """At the paper's widths, with a slice that is no multiple of the stride."""
     network = initialise(UNet(), seed=3).eval()
     x = np.random.default_rng(0).standard_normal((900, 130), dtype=np.float32)
-    whole = slice_logits(network, torch.from_numpy(x), tile_size=2048).numpy()
-    tiled = slice_logits(network, torch.from_numpy(x), tile_size=320).numpy()
+    whole, tiled = (
+        slice_logits(network, torch.from_numpy(x)[None, None], tile_size=size)[0].numpy()
+        for size in (2048, 320)
+    )
     assert whole.shape == x.shape
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=2e-5)
     assert np.abs(whole).max() > 0.5  # not equal because nothing is there
@@ -83,11 +85,11 @@ def test_tiles_equal_whole():
 
 def test_outside_is_nan_and_skipped():
     """Tiles that lie outside wholly are not run: a slice without specimen costs nothing."""
-    x = torch.full((40, 24), torch.nan)
+    x = torch.full((1, 1, 40, 24), torch.nan)
     assert slice_logits(NeverCalled(), x, tile_size=16).isnan().all()
-    x[3, 3] = 1.0
+    x[..., 3, 3] = 1.0
     logits = slice_logits(small(), x, tile_size=2048)
-    assert logits[3, 3].isfinite()
+    assert logits[0, 3, 3].isfinite()
     assert logits.isnan().sum() == x.numel() - 1
 
 
