@@ -130,7 +130,7 @@ def experiment(name, seed, n_steps, size):
     began = time.process_time()
     run.train()
     seconds = time.process_time() - began
-    model._keep(run, None)
+    vars(model).update(run.reached())
     return {
         "variant": name,
         "seed": seed,
@@ -150,7 +150,7 @@ def fraction_of(model, X):
     """Ice fractions; a network of an unusual make cannot be run in strips."""
     if hasattr(model.module_, "stem"):
         return model.predict_fraction(X)
-    x = torch.from_numpy(model.grey_scale_.apply(X)).nan_to_num()[:, None]
+    x = model.grey_scale_.apply(torch.from_numpy(X)).nan_to_num()[:, None]
     with torch.inference_mode():
         fraction = torch.cat([model.module_(one[None]) for one in x]).sigmoid()[:, 0].numpy()
     return np.where(np.isnan(X), np.float32(np.nan), fraction)
