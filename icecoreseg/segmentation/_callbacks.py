@@ -4,10 +4,10 @@ try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing to support."""
 
-    def with_callbacks(method):  # type: ignore[misc]
+    def with_callbacks(method):
         """Nobody to tell."""
         return method
 
