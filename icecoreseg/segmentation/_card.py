@@ -12,7 +12,12 @@ import numpy as np
 import torch
 
 from icecoreseg import __version__
-from icecoreseg._validation import check_choice, check_outside, check_voxel_size
+from icecoreseg._validation import (
+    check_choice,
+    check_outside,
+    check_positive_int,
+    check_voxel_size,
+)
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._model_file import read_published
 from icecoreseg.segmentation._network import layer_table
@@ -35,6 +40,7 @@ def card_of(model, voxel_size_um=None):
         "classes": model.classes_.tolist(),
         "history": model.history_,
         "best_epoch": model.best_epoch_,
+        "batch_size": model.batch_size_,
         "training_data": model.training_data_,
         "voxel_size_um": voxel_size_um and list(check_voxel_size(voxel_size_um)),
         "versions": {
@@ -74,6 +80,9 @@ def model_of_card(kind, card, path):
         model.classes_ = np.array([AIR, ICE])
         model.history_, model.best_epoch_ = list(card["history"]), card["best_epoch"]
         model.training_data_ = list(card.get("training_data", []))  # files of 0.1 may lack these
+        model.batch_size_ = card.get("batch_size")
+        if model.batch_size_ is not None:
+            check_positive_int(model.batch_size_, name="batch_size")
         size = card.get("voxel_size_um")
         model.voxel_size_um_ = None if size is None else check_voxel_size(size)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -118,5 +127,6 @@ def model_of_published(kind, path, grey_range, parameters):
     model.grey_scale_ = GreyScale(float(low), float(high) - float(low), model.outside)
     model.classes_ = np.array([AIR, ICE])
     model.history_, model.best_epoch_, model.training_data_ = [], None, []
+    model.batch_size_ = None
     model.module_ = place(network, torch.device("cpu"))
     return model

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from icecoreseg.segmentation._device import to_device
+
 
 def neighbours(z, n_slices, context_slices):
     """Numbers of the slices that are seen with slices z: beyond the ends, the last one again.
@@ -50,7 +52,7 @@ def network_input(X, inner, *, context_slices, grey):
     if context_slices == 0:
         return x[inner].unsqueeze(1)
     wanted = neighbours(np.arange(len(X))[inner], len(X), context_slices)
-    return filled_outwards(x[torch.from_numpy(wanted).to(x.device)], context_slices)
+    return filled_outwards(x[to_device(wanted, x.device)], context_slices)
 
 
 def filled_outwards(x, context_slices):

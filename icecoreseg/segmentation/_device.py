@@ -92,6 +92,7 @@ def as_tensor(array):
     (tensor([ 7, -1], dtype=torch.int16), tensor([    7, 65535], dtype=torch.int32))
     """
     array = np.require(array, requirements="C")
+    array = array.reshape(-1).reshape(array.shape)  # axes of length 1 may have negative strides
     if array.dtype == np.uint16:
         array = array.view(np.int16)
     return torch.from_numpy(array if array.flags.writeable else _said_to_be_writable(array))

@@ -5,6 +5,12 @@ from numbers import Real
 from icecoreseg._validation import check_choice, check_positive_int
 from icecoreseg.segmentation._network import ARCHITECTURES
 
+CPU_BATCH = 4
+"""Patches per step on the CPU, for "auto": on a few slices it is steps that count."""
+
+CUDA_BATCH_PIXELS = 2**20
+"""Pixels per step on CUDA, for "auto": 64 patches of 128 x 128, enough to keep a card busy."""
+
 
 def check_parameters(parameters):
     """Raise ValueError unless the parameters of a `UNetSegmenter` are sound.
@@ -15,8 +21,10 @@ def check_parameters(parameters):
         As ``get_params()`` gives them; some may come from a file.
     """
     check_choice(parameters["architecture"], ARCHITECTURES, name="architecture")
-    for name in ("max_epochs", "batch_size", "patch_size", "tile_size"):
+    for name in ("max_epochs", "patch_size", "tile_size"):
         check_positive_int(parameters[name], name=name)
+    if parameters["batch_size"] != "auto":
+        check_positive_int(parameters["batch_size"], name='batch_size, unless "auto",')
     check_positive_int(parameters["context_slices"], name="context_slices", minimum=0)
     for name in ("batches_per_epoch", "patience"):
         if parameters[name] is not None:
@@ -51,3 +59,19 @@ def check_same_network(network, parameters):
                 f"The fitted network has {name}={getattr(network, name)!r}; it cannot be trained "
                 f"further with {name}={value!r}."
             )
+
+
+def batch_size(parameters, device):
+    """Patches per step of each process; what "auto" means is a matter of the device's kind.
+
+    Examples
+    --------
+    >>> import torch
+    >>> batch_size({"batch_size": "auto", "patch_size": 128}, torch.device("cuda"))
+    64
+    """
+    if parameters["batch_size"] != "auto":
+        return int(parameters["batch_size"])
+    if device.type == "cpu":
+        return CPU_BATCH
+    return max(1, CUDA_BATCH_PIXELS // parameters["patch_size"] ** 2)

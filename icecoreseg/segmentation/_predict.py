@@ -30,6 +30,9 @@ from icecoreseg.segmentation._tiling import fitting_logits, slices_at_once
 _ONE_AT_A_TIME = threading.Lock()
 """Torch uses every core for one slice; dask's threads would only multiply the memory."""
 
+CUDA_SLAB_VOXELS = 2**27
+"""Voxels of a slab in memory that are predicted on CUDA: it idles for a moment between slabs."""
+
 
 def place(network, device):
     """Put the network on a device, ready to predict."""

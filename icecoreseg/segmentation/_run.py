@@ -14,12 +14,14 @@ from icecoreseg._validation import warn_if_outside_unmarked
 from icecoreseg.labels import AIR, ICE
 from icecoreseg.segmentation._callbacks import NoCallbacks
 from icecoreseg.segmentation._checkpoint import Checkpoint
+from icecoreseg.segmentation._device import slice_bytes
 from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import UNet, initialise
-from icecoreseg.segmentation._parameters import check_same_network
+from icecoreseg.segmentation._parameters import batch_size, check_same_network
 from icecoreseg.segmentation._predict import place, validation_scores
-from icecoreseg.segmentation._sampling import PatchSampler
+from icecoreseg.segmentation._sampling import PatchSampler, read_ahead
 from icecoreseg.segmentation._state import Schedule, new_state
+from icecoreseg.segmentation._store import SliceStore
 from icecoreseg.segmentation._survey import check_cores, count_valid, survey
 from icecoreseg.segmentation._training import fit_loop
 
@@ -45,7 +47,7 @@ class TrainingRun:
     """
 
     def __init__(self, parameters, X, y, validation_data, *, device, start=None):
-        self.parameters = parameters
+        self.parameters = parameters | {"batch_size": batch_size(parameters, device)}
         self.taught_before = list(getattr(start, "training_data_", ()))
         outside, grey = parameters["outside"], None
         if start is not None:
@@ -55,7 +57,15 @@ class TrainingRun:
         for stack in Xs:
             warn_if_outside_unmarked(stack, outside)
         self.validation = _check_validation(validation_data, outside)
-        found = survey(Xs, ys, outside=outside, grey=grey)
+        store = SliceStore(
+            Xs,
+            ys,
+            device=device,
+            budget=agree_on(slice_bytes(device), device),
+            join=device.type != "cpu",
+            halo=parameters["context_slices"],
+        )
+        found = survey(Xs, ys, outside=outside, grey=grey, keep=store.put)
         self.grey, self.data = found.grey, _summary(Xs, found)
         self.checkpoint = Checkpoint(parameters["checkpoint"], self._identity(start))
         draw = check_random_state(parameters["random_state"]).randint
@@ -66,16 +76,14 @@ class TrainingRun:
             network = copy.deepcopy(start.module_)
         self.schedule = self._schedule()
         self.sampler = PatchSampler(
-            Xs,
-            ys,
+            store,
             found,
             patch_size=parameters["patch_size"],
-            batch_size=parameters["batch_size"] * n_processes(),
+            batch_size=self.parameters["batch_size"] * n_processes(),
             n_batches=self.schedule.n_batches,
             seed=seed,
             share=(rank(), n_processes()),
             context_slices=parameters["context_slices"],
-            device=device,
         )
         self.state = new_state(network, device)
         self.checkpoint.restore(self.state)
@@ -108,6 +116,7 @@ class TrainingRun:
             "classes_": np.array([AIR, ICE]),
             "training_data_": [*self.taught_before, self.data],
             "history_": list(state.history),
+            "batch_size_": self.parameters["batch_size"],
             "best_epoch_": state.best["epoch"] if state.best else state.epoch,
             "module_": place(network, torch.device("cpu")),
         }
@@ -139,7 +148,7 @@ class TrainingRun:
         slabs = itertools.chain.from_iterable(self._slabs(X, y) for X, y in self.validation)
         return validation_scores(
             network,
-            slabs,
+            read_ahead(slabs),
             grey=self.grey,
             tile_size=self.parameters["tile_size"],
             threshold=self.parameters["threshold"],

@@ -14,9 +14,8 @@ import torch
 
 from icecoreseg.segmentation._augment import Augmentation, draw_changes, relit
 from icecoreseg.segmentation._context import neighbours
-from icecoreseg.segmentation._device import slice_bytes
+from icecoreseg.segmentation._device import to_device
 from icecoreseg.segmentation._patches import Places, cut
-from icecoreseg.segmentation._store import SliceStore
 
 N_AHEAD = 8
 """Batches that are drawn ahead of a device that is faster than one thread."""
@@ -29,10 +28,10 @@ class PatchSampler:
 
     Parameters
     ----------
-    Xs, ys : lists of arrays of shape (n_slices, n_rows, n_columns)
-        Grey stacks and labels or fractions, one per core, numpy or dask.
+    store : SliceStore
+        The slices; patches are made on its device.
     found : Survey
-        Where the specimen lies; see `survey`.
+        Where the specimen lies in them; see `survey`.
     patch_size : int
         Edge of the square patches; smaller slices are padded with void.
     batch_size, n_batches : int
@@ -43,17 +42,12 @@ class PatchSampler:
         Of so many processes that share every batch, the one that this sampler serves.
     context_slices : int
         Neighbouring slices on either side that a patch holds as further channels.
-    device : torch.device
-        Where the slices are kept and the batches made.
-    budget : int, optional
-        Bytes that decoded slices may take there; default: `slice_bytes`.
     augmentation : Augmentation
     """
 
     def __init__(
         self,
-        Xs,
-        ys,
+        store,
         found,
         *,
         patch_size,
@@ -62,22 +56,11 @@ class PatchSampler:
         seed,
         share=(0, 1),
         context_slices=0,
-        device=torch.device("cpu"),  # noqa: B008
-        budget=None,
         augmentation=Augmentation(),  # noqa: B008
     ):
         self.scale, self.patch_size, self.seed = found.grey, patch_size, seed
         self.batch_size, self.n_batches, self.share = batch_size, n_batches, share
-        self.context_slices, self.device, self.augmentation = context_slices, device, augmentation
-        self._store = SliceStore(
-            Xs,
-            ys,
-            device=device,
-            budget=slice_bytes(device) if budget is None else budget,
-            join=device.type != "cpu",
-            halo=context_slices,
-        )
-        self._lengths = np.array([X.shape for X in Xs])
+        self.context_slices, self.augmentation, self._store = context_slices, augmentation, store
         self._boxes = np.concatenate(found.boxes)
         weights = np.concatenate(found.n_valid).astype(float)
         self._weights = weights / weights.sum()
@@ -133,7 +116,7 @@ class PatchSampler:
         members = [np.flatnonzero(packs == pack) for pack in dict.fromkeys(packs.tolist())]
         parts = [self._cut(picks[some], tries[some], changes.of(some)) for some in members]
         if len(parts) > 1:
-            order = torch.from_numpy(np.argsort(np.concatenate(members))).to(self.device)
+            order = to_device(np.argsort(np.concatenate(members)), self._store.device)
             parts = [tuple(torch.cat(stack)[order] for stack in zip(*parts, strict=True))]
         x, target = parts[0]
         return relit(x, changes), target
@@ -142,7 +125,7 @@ class PatchSampler:
         """Random places (n, 2 * n_tries) that overlap the specimen's box by at least half."""
         size, quarter = self.patch_size, self.patch_size // 4
         first, stop = np.moveaxis(self._boxes[picks].reshape(-1, 1, 2, 2), 3, 0)
-        last = np.maximum(self._lengths[self._store.core[picks], np.newaxis, 1:] - size, 0)
+        last = np.maximum(self._store.shapes[self._store.core[picks], np.newaxis, 1:] - size, 0)
         ends = np.clip(first - quarter, 0, last), np.clip(stop - size + quarter, 0, last)
         low, high = np.minimum(*ends), np.maximum(*ends)
         tries = rng.integers(low, high + 1, size=(len(picks), _TRIES, 2))
@@ -152,20 +135,36 @@ class PatchSampler:
         """Patches of slices that lie in one pack."""
         store = self._store
         core, z = store.core[picks], store.z[picks]
-        n_slices, n_rows, n_columns = self._lengths[core].T
+        n_slices, n_rows, n_columns = store.shapes[core].T
         steps = neighbours(z, n_slices, self.context_slices) - z[:, np.newaxis]
         steps = np.where(changes.upside_down[:, np.newaxis], steps[:, ::-1], steps)
         grey_at = store.grey_at[picks, np.newaxis] + steps * (n_rows * n_columns)[:, np.newaxis]
         places = Places(
             store.labels_at[picks, np.newaxis],
             grey_at,
-            self._lengths[core, 1:],
+            store.shapes[core, 1:],
             tries,
             changes.flips,
             min(n_rows.min(), n_columns.min()) < self.patch_size,
-        ).on(self.device)
+        ).on(self._store.device)
         tensors = store.tensors(int(store.pack[picks[0]]))
         return cut(*tensors, places, size=self.patch_size, scale=self.scale)
+
+
+def read_ahead(iterable):
+    """Yield the items; a thread fetches the next one while one is used.
+
+    Examples
+    --------
+    >>> list(read_ahead("abc"))
+    ['a', 'b', 'c']
+    """
+    items, end = iter(iterable), object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item
 
 
 def in_order(function, arguments, *, n_ahead):

@@ -52,6 +52,7 @@ class SliceStore:
 
     Attributes
     ----------
+    shapes : array of shape (n_cores, 3)
     core, z : arrays of shape (n,)
         Core of every slice, and its number in the core.
     pack, grey_at, labels_at : arrays of shape (n,)
@@ -59,15 +60,40 @@ class SliceStore:
     """
 
     def __init__(self, Xs, ys, *, device, budget, join, halo=0):
-        self._Xs, self._ys, self._device, self._halo, self._join = Xs, ys, device, halo, join
+        self._Xs, self._ys, self.device, self._halo, self._join = Xs, ys, device, halo, join
         self._budget, self._kept, self._lock = budget, OrderedDict(), threading.Lock()
         self._formats = _formats(Xs, ys, common=join)
-        lengths = [X.shape[0] for X in Xs]
+        self.shapes = np.array([X.shape for X in Xs])
+        lengths = self.shapes[:, 0]
+        self._begins = np.cumsum(lengths) - lengths
         self.core = np.repeat(np.arange(len(Xs)), lengths)
-        self.z = np.concatenate([np.arange(length) for length in lengths])
-        self.pack, self.grey_at, self.labels_at = np.zeros((3, sum(lengths)), dtype=np.int64)
+        self.z = np.arange(len(self.core)) - self._begins[self.core]
+        self.pack, self.grey_at, self.labels_at = np.zeros((3, len(self.core)), dtype=np.int64)
         self._packs = self._packed()
         self._sizes = [self._enter(pack) for pack in range(len(self._packs))]
+        whole = sum(map(self.n_bytes, range(len(self._packs)))) <= budget
+        self._takes = whole and (join or halo == 0)
+
+    def put(self, core, start, X, y):
+        """Take a slab that was read for another reason, if all slabs have room.
+
+        Parameters
+        ----------
+        core, start : int
+            Core of the slab, and its first slice.
+        X, y : arrays of shape (n_slices, n_rows, n_columns)
+            Cut where `iterate_slabs` cuts.
+        """
+        if not self._takes or self._stands(core):
+            return
+        first = self._begins[core] + start
+        pack = int(self.pack[first])
+        if pack not in self._kept:
+            self._kept[pack] = Future()
+            self._kept[pack].set_result(self._empty(pack))
+        grey, labels = self._kept[pack].result()
+        self._write(grey, self.grey_at[first], X, self._formats[core][0])
+        self._write(labels, self.labels_at[first], *self._target(core, y))
 
     def tensors(self, pack):
         """Grey values and labels of a pack, flat; whoever asks first reads it for all."""
@@ -127,12 +153,13 @@ class SliceStore:
         runs = [run for core in range(len(self._Xs)) for run in self._runs(core)]
         if not self._join:
             return [[run] for run in runs]
-        total = sum(self._run_bytes(run) for run in runs)
-        limit = total if total <= self._budget else self._budget // _PACKS
+        whole = self._joined(runs)
+        if sum(map(self._run_bytes, whole)) <= self._budget:
+            return [whole]
         packs, used = [[]], 0
         for run in runs:
             used += self._run_bytes(run)
-            if packs[-1] and used > limit:
+            if packs[-1] and used > self._budget // _PACKS:
                 packs.append([])
                 used = self._run_bytes(run)
             packs[-1].append(run)
@@ -164,6 +191,7 @@ class SliceStore:
         return joined
 
     def _run_sizes(self, run):
+        """Numbers of grey values and of labels."""
         n = self._Xs[run.core].shape[1] * self._Xs[run.core].shape[2]
         return n * (run.last - run.first), n * (run.stop - run.start)
 
@@ -173,11 +201,11 @@ class SliceStore:
 
     def _enter(self, pack):
         """Write down where the slices of a pack begin; return the sizes of its tensors."""
-        begins, grey_at, labels_at = np.searchsorted(self.core, np.arange(len(self._Xs))), 0, 0
+        grey_at, labels_at = 0, 0
         for run in self._packs[pack]:
             n = self._Xs[run.core].shape[1] * self._Xs[run.core].shape[2]
             z = np.arange(run.start, run.stop)
-            entries = begins[run.core] + z
+            entries = self._begins[run.core] + z
             self.pack[entries] = pack
             self.grey_at[entries] = grey_at + n * (z - run.first)
             self.labels_at[entries] = labels_at + n * (z - run.start)
@@ -195,30 +223,34 @@ class SliceStore:
         runs = self._packs[pack]
         if self._stands(runs[0].core):
             return tuple(as_tensor(s[runs[0].core]).view(-1) for s in (self._Xs, self._ys))
-        formats = self._formats[runs[0].core]
-        grey, labels = (
-            torch.empty(n, dtype=as_tensor(np.empty(0, f)).dtype, device=self._device)
-            for n, f in zip(self._sizes[pack], formats, strict=True)
-        )
+        grey, labels = self._empty(pack)
         grey_at, labels_at = 0, 0
         for run in runs:
-            X, y = (
-                self._Xs[run.core][run.first : run.last],
-                self._ys[run.core][run.start : run.stop],
-            )
-            grey_at = self._fill(grey, grey_at, X, formats[0], np.asarray)
-            convert = labels_to_keep if formats[1] == np.uint8 else ice_target
-            labels_at = self._fill(labels, labels_at, y, formats[1], convert)
+            X = self._Xs[run.core][run.first : run.last]
+            y = self._ys[run.core][run.start : run.stop]
+            for _, slab in iterate_slabs(X, verbose=False):
+                grey_at = self._write(grey, grey_at, slab, self._formats[run.core][0])
+            for _, slab in iterate_slabs(y, verbose=False):
+                labels_at = self._write(labels, labels_at, *self._target(run.core, slab))
         return grey, labels
 
-    def _fill(self, flat, at, stack, number_format, convert):
-        """Put the slices of a stack into a flat tensor; return where it ends."""
-        for _, slab in iterate_slabs(stack, verbose=False):
-            slab = convert(slab).astype(number_format, copy=False)
-            values = to_device(slab, self._device).view(-1)
-            flat[at : at + len(values)] = values
-            at += len(values)
-        return at
+    def _empty(self, pack):
+        formats = self._formats[self._packs[pack][0].core]
+        return tuple(
+            torch.empty(n, dtype=as_tensor(np.empty(0, f)).dtype, device=self.device)
+            for n, f in zip(self._sizes[pack], formats, strict=True)
+        )
+
+    def _target(self, core, y):
+        """Labels or fractions in the format in which they are kept, and that format."""
+        number_format = self._formats[core][1]
+        return ice_target(y) if number_format == np.float32 else y, number_format
+
+    def _write(self, flat, at, slab, number_format):
+        """Put a slab into a flat tensor; return where it ends."""
+        values = to_device(slab.astype(number_format, copy=False), self.device).view(-1)
+        flat[at : at + len(values)] = values
+        return at + len(values)
 
 
 def _formats(Xs, ys, *, common):

@@ -132,7 +132,7 @@ def ice_share(labels):
     return labels.to(torch.float32).masked_fill_(labels == OUTSIDE, torch.nan)
 
 
-def survey(Xs, ys, *, outside=np.nan, grey=None):
+def survey(Xs, ys, *, outside=np.nan, grey=None, keep=None):
     """Read the training stacks once; see `Survey`.
 
     Parameters
@@ -141,6 +141,8 @@ def survey(Xs, ys, *, outside=np.nan, grey=None):
     outside : float or int
     grey : GreyScale, optional
         The grey scale to keep, when a network is trained further.
+    keep : callable, optional
+        Called as ``keep(core, start, X, y)`` with every slab, so that none is decoded twice.
 
     Raises
     ------
@@ -149,10 +151,12 @@ def survey(Xs, ys, *, outside=np.nan, grey=None):
         all labelled voxels have one class, or all grey values are the same.
     """
     n_valid, boxes, sums = [], [], np.zeros(4)
-    for X, y in zip(Xs, ys, strict=True):
+    for core, stacks in enumerate(zip(Xs, ys, strict=True)):
         counts, core_boxes = [], []
-        for _, x_slab, y_slab in iterate_slabs(X, y):
+        for start, x_slab, y_slab in iterate_slabs(*stacks):
             target = checked_target(x_slab, y_slab, outside)
+            if keep is not None:
+                keep(core, start, x_slab, y_slab)
             sums += _sums(x_slab, target)
             for valid in ~np.isnan(target):
                 counts.append(np.count_nonzero(valid))

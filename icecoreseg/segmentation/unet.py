@@ -9,16 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackClassifier
 from icecoreseg._slabs import map_slabs
-from icecoreseg._validation import (
-    check_outside,
-    check_stack,
-    is_lazy,
-)
-from icecoreseg.segmentation._callbacks import (
-    CallbackSupportMixin,
-    EpochCallbacks,
-    with_callbacks,
-)
+from icecoreseg._validation import check_outside, check_stack, is_lazy
+from icecoreseg.segmentation._callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from icecoreseg.segmentation._card import card_of, load_network, model_of_card, model_of_published
 from icecoreseg.segmentation._device import choose_device
 from icecoreseg.segmentation._distributed import own_device, process_group
@@ -26,6 +18,7 @@ from icecoreseg.segmentation._model_file import read_model, write_model
 from icecoreseg.segmentation._onnx import write_onnx
 from icecoreseg.segmentation._parameters import check_parameters
 from icecoreseg.segmentation._predict import (
+    CUDA_SLAB_VOXELS,
     place,
     slab_fraction,
     slab_labels,
@@ -56,9 +49,12 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
         them, so twice the epochs is not the same as going on.
     learning_rate : float
         Highest learning rate of the schedule (warm-up, then cosine).
-    batch_size, patch_size : int
-        Patches per step of the optimiser and their edge in pixels. Of processes started by
-        ``torchrun`` each takes `batch_size` patches per step.
+    batch_size : int or "auto"
+        Patches per step of the optimiser, and of each of the processes that ``torchrun`` starts.
+        "auto" is 4 on the CPU, and as many as have a million pixels on CUDA (64 of 128 x 128).
+        Other sizes may want another `learning_rate`.
+    patch_size : int
+        Edge of the patches in pixels.
     batches_per_epoch : int or None
         None for as many as cover the training voxels once, but at least 100: on few
         slices it is steps that count.
@@ -101,6 +97,8 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
     history_ : list of dict
         Of the last call, per epoch: epoch, train_loss, learning_rate, seconds; with
         validation data also valid_loss, valid_dice_ice and valid_dice_air.
+    batch_size_ : int
+        Patches per step of the last call.
     best_epoch_ : int
         Epoch whose weights are in `module_`: the one with the lowest validation loss, or
         the last where there is no validation data.
@@ -133,7 +131,7 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
         architecture="unet",
         max_epochs=10,
         learning_rate=1e-3,
-        batch_size=4,
+        batch_size="auto",
         patch_size=128,
         batches_per_epoch=None,
         device="auto",
@@ -341,10 +339,10 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
         check_is_fitted(self, "module_")
         X = check_stack(X)
         check_outside(self.outside, X.dtype)
-        if not is_lazy(X):
-            choose_device(self.device)  # said now; a lazy stack may be computed on another machine
+        # Said now if it is not there; a lazy stack may be computed on another machine.
+        on_cuda = not is_lazy(X) and choose_device(self.device).type == "cuda"
         grey = replace(self.grey_scale_, outside=self.outside)
         options = {"network": self.module_, "grey": grey, "tile_size": self.tile_size}
         work = partial(function, device=self.device, **options)
-        halo = self.module_.context_slices
-        return map_slabs(work, X, dtype=dtype, tail=tail, halo=halo)
+        halo, slab_voxels = self.module_.context_slices, CUDA_SLAB_VOXELS if on_cuda else None
+        return map_slabs(work, X, dtype=dtype, tail=tail, halo=halo, slab_voxels=slab_voxels)

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from icecoreseg.segmentation import _checkpoint, _run, _training
+from icecoreseg.segmentation._network import UNet, initialise
+from icecoreseg.segmentation._state import new_state
 from tests.segmentation.conftest import make_core, tiny_unet
 
 
@@ -219,3 +221,25 @@ def test_out_of_memory_halves_the_batch(core, monkeypatch):
     monkeypatch.setattr(_training, "_add_part", lambda *_: small_device(None, [1, 2]))
     with pytest.raises(torch.cuda.OutOfMemoryError):
         tiny_unet().fit(*core)
+
+
+def test_steps_that_are_looked_at_late(tmp_path):
+    """As on CUDA: a step that came out infinite is found one later, and never in a checkpoint."""
+    network = initialise(UNet((4, 6)), seed=0)
+    state, path = new_state(network, torch.device("cpu")), tmp_path / "run.safetensors"
+    x, target = torch.zeros(2, 1, 16, 16), torch.ones(2, 16, 16)
+    checkpoint = _checkpoint.Checkpoint(path, {})
+    checkpoint.begin(lambda: 0)
+    for state.batch in range(2):
+        state.late.append(_training.train_step(state, x, target, 1e-3))
+    _training.settle(state, n_late=1)
+    assert (len(state.late), state.sums[1]) == (1, 512)
+    checkpoint.save(state)
+    assert (len(state.late), state.sums[1]) == (0, 1024)
+    saved = path.read_bytes()
+    for state.batch, value in ((2, torch.inf), (3, 0.0)):
+        state.late.append(_training.train_step(state, x + value, target, 1e-3))
+        _training.settle(state, n_late=2)
+    with pytest.raises(FloatingPointError, match="in epoch 1, batch 3, at"):
+        checkpoint.save(state)
+    assert path.read_bytes() == saved

@@ -18,9 +18,16 @@ from tests.segmentation.conftest import make_core
 da = pytest.importorskip("dask.array")
 
 
-def sampler(Xs, ys, **options):
+def store(Xs, ys, **options):
+    defaults = {"device": torch.device("cpu"), "budget": 2**31, "join": False}
+    return SliceStore(Xs, ys, **(defaults | options))
+
+
+def sampler(Xs, ys, *, context_slices=0, budget=2**31, join=False, **options):
     defaults = {"patch_size": 16, "batch_size": 4, "n_batches": 10, "seed": 0}
-    return PatchSampler(Xs, ys, survey(Xs, ys, outside=0), **(defaults | options))
+    kept = store(Xs, ys, budget=budget, join=join, halo=context_slices)
+    options = defaults | options | {"context_slices": context_slices}
+    return PatchSampler(kept, survey(Xs, ys, outside=0), **options)
 
 
 def test_survey_is_that_of_the_pooled_voxels():
@@ -53,8 +60,8 @@ def symmetries(patch):
 def test_patches_are_pieces_of_the_core(core, dtype, join):
     """Turned back, every patch is found in the scan with its own labels beside it."""
     X, y = core[0].astype(dtype) * dtype(200 if dtype == np.uint16 else 1), core[1]
-    one = sampler([X], [y], batch_size=5, n_batches=20, augmentation=Augmentation(0, 0))
-    one._store = store([X], [y], join=join)
+    options = {"batch_size": 5, "n_batches": 20, "augmentation": Augmentation(0, 0)}
+    one = sampler([X], [y], join=join, **options)
     grey, truth = grey_values(X, one.scale), np.where(y == OUTSIDE, np.nan, y)
     views = np.lib.stride_tricks.sliding_window_view(np.nan_to_num(grey), (16, 16), axis=(1, 2))
     places = {views[place].tobytes(): place for place in np.ndindex(views.shape[:3])}
@@ -68,11 +75,6 @@ def test_patches_are_pieces_of_the_core(core, dtype, join):
             expected = truth[z, row : row + 16, column : column + 16]
             np.testing.assert_array_equal(list(symmetries(labels))[way], expected)
     assert len(seen) == 8
-
-
-def store(Xs, ys, **options):
-    defaults = {"device": torch.device("cpu"), "budget": 2**31, "join": True}
-    return SliceStore(Xs, ys, **(defaults | options))
 
 
 def test_patches_are_rarely_void(core):
@@ -143,7 +145,7 @@ def test_cores_in_memory_are_not_copied(core):
     """Read-only ones neither; what is no run of bytes in the order of the slices is copied."""
     X, y = (stack.copy() for stack in core)
     X.setflags(write=False)
-    one = store([X, X], [y, np.where(y == OUTSIDE, np.nan, y)], join=False)
+    one = store([X, X], [y, np.where(y == OUTSIDE, np.nan, y)])
     for tensor, array in zip(one.tensors(0), (X, y), strict=True):
         assert tensor.data_ptr() == array.ctypes.data
     assert one.n_bytes(0) == 0
@@ -151,7 +153,7 @@ def test_cores_in_memory_are_not_copied(core):
     assert one.n_bytes(1) == 5 * X.size
     np.testing.assert_array_equal(grey, X.ravel())
     np.testing.assert_array_equal(labels, np.where(y == OUTSIDE, np.nan, y).ravel())
-    turned = store([X[:, ::-1]], [y], join=False)
+    turned = store([X[:, ::-1]], [y])
     np.testing.assert_array_equal(turned.tensors(0)[0], X[:, ::-1].ravel())
 
 
@@ -163,7 +165,7 @@ def test_joined_packs_hold_the_same_slices(budget, context):
     Xs[1] = Xs[1].astype(np.uint16) * 256
     ys[1] = np.where(ys[1] == OUTSIDE, np.nan, ys[1] / 2)
     Xs[0], ys[0] = (da.from_array(stack, chunks=(4, -1, -1)) for stack in (Xs[0], ys[0]))
-    one = store(Xs, ys, budget=budget, halo=context)
+    one = store(Xs, ys, budget=budget, join=True, halo=context)
     assert len(one._packs) == (1 if budget == 2**31 else len(np.unique(one.pack)))
     assert (len(one._packs) > 1) == (budget == 60_000)
     for i, (core, z) in enumerate(zip(one.core, one.z, strict=True)):
@@ -179,14 +181,32 @@ def test_joined_packs_hold_the_same_slices(budget, context):
                 np.testing.assert_array_equal(decoded(grey[at:][: X[0].size]), X[z + step].ravel())
 
 
+@pytest.mark.parametrize("join", [False, True])
+def test_what_the_survey_has_read_is_not_read_again(core, monkeypatch, join):
+    """Where all has room; a budget a little smaller leaves it to the sampler."""
+    lazy = [da.from_array(stack, chunks=(4, -1, -1)) for stack in core]
+    Xs, ys = [lazy[0], core[0]], [lazy[1], np.where(core[1] == OUTSIDE, np.nan, core[1])]
+    enough = core[0].size * (2 * 5 if join else 2 + 5)  # all fractions, or labels and fractions
+    for budget in (enough, enough - 1):
+        one = store(Xs, ys, budget=budget, join=join)
+        survey(Xs, ys, outside=0, keep=one.put)
+        expected = store(Xs, ys, join=join)
+        assert len(one._kept) == (0 if budget < enough else len(one._packs))
+        if budget == enough:
+            monkeypatch.setattr(one, "_read", None)
+        for pack in range(len(expected._packs)) if budget == enough else ():
+            for found, wanted in zip(one.tensors(pack), expected.tensors(pack), strict=True):
+                torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("context", [0, 1])
 def test_where_slices_lie_does_not_matter(context):
     """In memory, lazy, or joined as on a GPU: the same patches, in the order of the batch."""
     Xs, ys = map(list, zip(make_core(0), make_core(1, shape=(9, 12, 64)), strict=True))
     lazy = [[da.from_array(stack, chunks=(2, -1, -1)) for stack in stacks] for stacks in (Xs, ys)]
     options = {"context_slices": context, "n_batches": 5}
-    samplers = [sampler(Xs, ys, **options), sampler(*lazy, **options), sampler(Xs, ys, **options)]
-    samplers[2]._store = store(Xs, ys, halo=context)
+    samplers = [sampler(Xs, ys, **options), sampler(*lazy, **options)]
+    samplers.append(sampler(Xs, ys, join=True, **options))
     for batches in zip(*(one.batches(0, ahead=True) for one in samplers), strict=True):
         for other in batches[1:]:
             torch.testing.assert_close(other, batches[0], rtol=0, atol=0, equal_nan=True)

@@ -274,16 +274,6 @@ def test_exploding_loss_stops_and_keeps_weights(core):
     assert torch.equal(weights(model), before)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_learns_and_leaves_the_module_on_the_cpu(core):
-    model = tiny_unet(device="cuda").fit(*core)
-    assert next(model.module_.parameters()).device.type == "cpu"
-    on_cuda = model.predict_fraction(core[0])
-    on_cpu = model.set_params(device="cpu").predict_fraction(core[0])
-    np.testing.assert_allclose(on_cuda, on_cpu, atol=0.05)
-
-
 def test_grid_search_over_the_learning_rate(core):
     """Slices are the samples of scikit-learn's splitters; scores come from `score`."""
     grid = {"learning_rate": [1e-6, 0.02]}
