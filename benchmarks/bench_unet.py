@@ -3,10 +3,11 @@
 The reference is the published layer table run by torch as it stands: the whole slice,
 rows before channels, upsampled images stored and concatenated; once with gradients on, as
 the published prediction does, and once under ``inference_mode``. Times are CPU seconds of
-one thread; memory is the peak of a process of its own. With a CUDA device, slices per
-second are printed as well.
+one thread; memory is the peak of a process of its own. What of a training step is the drawing
+of its patches is measured too. With a CUDA device, slices per second and seconds per epoch are
+printed as well (see ``_unet_device.py``); ``--cuda`` measures nothing else.
 
-Run ``python benchmarks/bench_unet.py [--fast]``.
+Run ``python benchmarks/bench_unet.py [--fast] [--cuda]``.
 """
 
 import argparse
@@ -15,15 +16,22 @@ import subprocess
 import sys
 import time
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
+import _unet_device
 import numpy as np
 import torch
+from _unet_device import make_slices
 
 from icecoreseg.segmentation._network import UNet, initialise
-from icecoreseg.segmentation._predict import place, slab_labels
-from icecoreseg.segmentation._survey import GreyScale
+from icecoreseg.segmentation._predict import place
+from icecoreseg.segmentation._sampling import PatchSampler
+from icecoreseg.segmentation._state import new_state
+from icecoreseg.segmentation._store import SliceStore
+from icecoreseg.segmentation._survey import survey
 from icecoreseg.segmentation._tiling import slice_logits
+from icecoreseg.segmentation._training import train_step
 
 CPU = torch.device("cpu")
 
@@ -50,7 +58,7 @@ def predict_plainly(x):
 
 
 def predict_as_we_do(x):
-    return slice_logits(fast_network(), torch.from_numpy(x), tile_size=4096).numpy()
+    return slice_logits(fast_network(), torch.from_numpy(x)[None, None], tile_size=4096)[0].numpy()
 
 
 PREDICTIONS = {
@@ -126,32 +134,48 @@ def bench_training(size, n_rounds):
     print_table(f"Forward and backward, {size} x {size}, one thread", seconds_of(calls, n_rounds))
 
 
-def bench_cuda(size, n_slices=64):
-    """Slices per second from host memory, the copy to and fro included."""
-    device = torch.device("cuda")
-    network = place(initialise(UNet(), seed=0), device)
-    X = np.random.default_rng(0).integers(0, 256, (n_slices, size, size), dtype=np.uint8)
-    options = {"network": network, "grey": GreyScale(100.0, 40.0, 0), "tile_size": 4096}
-    slab_labels(X[:2], threshold=0.5, **options)
-    began = time.perf_counter()
-    slab_labels(X, threshold=0.5, **options)
-    rate = n_slices / (time.perf_counter() - began)
-    print(f"\n{torch.cuda.get_device_name()}: {rate:.1f} slices of {size} x {size} per second")
+def bench_sampling(n_steps):
+    """What drawing the patches takes of a step on the CPU, with the defaults."""
+    X, y = make_slices(4, 1024)
+    store = SliceStore([X], [y], device=CPU, budget=2**31, join=False)
+    options = {"patch_size": 128, "batch_size": 4, "n_batches": 2 * n_steps + 2, "seed": 0}
+    batches = PatchSampler(store, survey([X], [y], outside=0), **options).batches(0)
+    state = new_state(initialise(UNet(), seed=0), CPU)
+    train_step(state, *next(batches), 1e-4)
+    list(islice(batches, n_steps))
+    began = time.process_time()
+    drawn = list(islice(batches, n_steps))
+    drawing = (time.process_time() - began) / n_steps
+    began = time.process_time()
+    for batch in drawn:
+        train_step(state, *batch, 1e-4)
+    step = (time.process_time() - began) / n_steps
+    print(f"\nStep of 4 patches of 128 x 128, one thread: {step + drawing:.3f} s")
+    print(f"  of which drawing the patches {1e3 * drawing:.1f} ms, {drawing / step:.1%}")
 
 
-def main(fast=False):
+def main(fast=False, cuda=False):
     """Run all benchmarks and print their tables."""
+    if not cuda:
+        main_on_cpu(fast)
+    if torch.cuda.is_available():
+        _unet_device.main(torch.device("cuda"))
+    elif cuda:
+        sys.exit("torch finds no CUDA device")
+
+
+def main_on_cpu(fast):
     torch.set_num_threads(1)
     size, n_rounds = (256, 3) if fast else (2048, 3)
     bench_prediction(size, n_rounds)
     bench_training(128 if fast else 512, n_rounds)
-    if torch.cuda.is_available():
-        bench_cuda(2048)
+    bench_sampling(2 if fast else 10)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--fast", action="store_true", help="small images")
+    parser.add_argument("--cuda", action="store_true", help="the CUDA device only")
     parser.add_argument("--peak", choices=PREDICTIONS, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=2048, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -159,4 +183,4 @@ if __name__ == "__main__":
     if options.peak:
         print_peak(options.peak, options.size)
     else:
-        main(fast=options.fast)
+        main(fast=options.fast, cuda=options.cuda)

@@ -42,7 +42,7 @@ def slab_bounds(n_slices, slice_voxels, *, multiple=1, at_least=1, slab_voxels=S
         yield start, min(start + step, n_slices)
 
 
-def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0, slab_voxels=SLAB_VOXELS):
+def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     """Apply ``function(*slabs)`` along axis 0 and put the results together.
 
     Parameters
@@ -62,8 +62,6 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0, slab_voxels
         Neighbouring slices that the function sees on either side of a slab (fewer at the
         ends of the stack). It is then called as ``function(*slabs, inner=...)`` and
         returns results for ``slab[inner]`` only. Not together with `factor`.
-    slab_voxels : int
-        Voxels of a slab of stacks in memory.
 
     Returns
     -------
@@ -74,8 +72,7 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0, slab_voxels
     if any(is_lazy(stack) for stack in stacks):
         return _map_lazily(function, stacks, dtype, tail, factor, halo)
     n_slices, slice_voxels = stacks[0].shape[0], int(np.prod(stacks[0].shape[1:]))
-    cut = {"multiple": factor, "at_least": halo, "slab_voxels": slab_voxels}
-    bounds = list(slab_bounds(n_slices, slice_voxels, **cut))
+    bounds = list(slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo))
     parts = _map_in_turn(function, stacks, bounds, halo)
     if len(bounds) == 1:  # a copy would cost as much as a quick function
         (part,) = parts

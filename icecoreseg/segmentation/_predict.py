@@ -1,4 +1,4 @@
-"""From grey slabs to fractions, labels and probabilities with a fitted network.
+"""From grey stacks to fractions, labels and probabilities with a fitted network.
 
 The functions are at module level and take all they need, so that dask can ship them.
 """
@@ -29,9 +29,6 @@ from icecoreseg.segmentation._tiling import fitting_logits, slices_at_once
 
 _ONE_AT_A_TIME = threading.Lock()
 """Torch uses every core for one slice; dask's threads would only multiply the memory."""
-
-CUDA_SLAB_VOXELS = 2**27
-"""Voxels of a slab in memory that are predicted on CUDA: it idles for a moment between slabs."""
 
 
 def place(network, device):
@@ -114,27 +111,40 @@ def fetched(tensors):
         yield before.get()
 
 
-def _collected(X, finish, dtype, *, inner=slice(None), **options):
-    """Array of ``finish(logits)`` of all slices that are wanted."""
-    result, start = np.empty(X[inner].shape, dtype=dtype), 0
-    for part in fetched(map(finish, slab_logits(X, inner=inner, **options))):
-        result[start : start + len(part)] = part.numpy()
-        start += len(part)
-    return result
-
-
-def slab_fraction(X, **options):
-    """Ice fraction of a grey slab: float32 in [0, 1], NaN outside."""
+def predict_fraction(X, **options):
+    """Ice fraction of a grey stack in memory: float32 in [0, 1], NaN outside."""
     return _collected(X, torch.sigmoid, np.float32, **options)
 
 
-def slab_labels(X, *, threshold, **options):
-    """Labels of a grey slab: ICE where the fraction reaches the threshold."""
+def predict_labels(X, *, threshold, **options):
+    """Labels of a grey stack in memory: ICE where the fraction reaches the threshold."""
 
     def finish(logits):
         return threshold_fraction(logits.sigmoid(), threshold)
 
     return _collected(X, finish, np.uint8, **options)
+
+
+def predict_probabilities(X, **options):
+    """Probabilities of air and ice, shape (n_slices, 2, n_rows, n_columns), NaN outside."""
+
+    def finish(logits):
+        fraction = logits.sigmoid()
+        return torch.stack([1 - fraction, fraction], dim=1)
+
+    return _collected(X, finish, np.float32, tail=(2, *X.shape[1:]), **options)
+
+
+def _collected(X, finish, dtype, *, tail=None, inner=slice(None), done=None, **options):
+    """Array of ``finish(logits)`` of the slices that are wanted; ``done(n)`` hears of each n."""
+    result = np.empty((len(X[inner]), *(tail or X.shape[1:])), dtype=dtype)
+    start = 0
+    for part in fetched(map(finish, slab_logits(X, inner=inner, **options))):
+        result[start : start + len(part)] = part.numpy()
+        start += len(part)
+        if done is not None:
+            done(len(part))
+    return result
 
 
 def threshold_fraction(fraction, threshold):
@@ -147,12 +157,6 @@ def threshold_fraction(fraction, threshold):
     """
     labels = torch.where(fraction >= threshold, ICE, AIR).to(torch.uint8)
     return labels.masked_fill_(fraction.isnan(), OUTSIDE)
-
-
-def slab_probabilities(X, **options):
-    """Probabilities of air and ice of a grey slab, shape (n_slices, 2, n_rows, n_columns)."""
-    fraction = slab_fraction(X, **options)
-    return np.stack([1 - fraction, fraction], axis=1)
 
 
 def validation_scores(network, slabs, *, grey, tile_size, threshold):

@@ -8,6 +8,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackClassifier
+from icecoreseg._progress import progress
 from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import check_outside, check_stack, is_lazy
 from icecoreseg.segmentation._callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
@@ -18,11 +19,10 @@ from icecoreseg.segmentation._model_file import read_model, write_model
 from icecoreseg.segmentation._onnx import write_onnx
 from icecoreseg.segmentation._parameters import check_parameters
 from icecoreseg.segmentation._predict import (
-    CUDA_SLAB_VOXELS,
     place,
-    slab_fraction,
-    slab_labels,
-    slab_probabilities,
+    predict_fraction,
+    predict_labels,
+    predict_probabilities,
 )
 from icecoreseg.segmentation._run import TrainingRun
 
@@ -252,15 +252,15 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
         array of shape (n_slices, n_rows, n_columns)
             uint8: AIR, ICE, and OUTSIDE where X is outside.
         """
-        return self._map(partial(slab_labels, threshold=self.threshold), X, np.uint8)
+        return self._map(partial(predict_labels, threshold=self.threshold), X, np.uint8)
 
     def predict_fraction(self, X):
         """Ice fractions of a grey stack: float32 in [0, 1], NaN outside, shape as X."""
-        return self._map(slab_fraction, X, np.float32)
+        return self._map(predict_fraction, X, np.float32)
 
     def predict_proba(self, X):
         """Probabilities of air and ice: float32, shape (n_slices, 2, n_rows, n_columns)."""
-        return self._map(slab_probabilities, X, np.float32, tail=(2, *np.shape(X)[1:]))
+        return self._map(predict_probabilities, X, np.float32, tail=(2, *np.shape(X)[1:]))
 
     def save(self, path, *, voxel_size_um=None):
         """Write the fitted segmenter to one safetensors file, atomically.
@@ -339,10 +339,10 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
         check_is_fitted(self, "module_")
         X = check_stack(X)
         check_outside(self.outside, X.dtype)
-        # Said now if it is not there; a lazy stack may be computed on another machine.
-        on_cuda = not is_lazy(X) and choose_device(self.device).type == "cuda"
         grey = replace(self.grey_scale_, outside=self.outside)
         options = {"network": self.module_, "grey": grey, "tile_size": self.tile_size}
         work = partial(function, device=self.device, **options)
-        halo, slab_voxels = self.module_.context_slices, CUDA_SLAB_VOXELS if on_cuda else None
-        return map_slabs(work, X, dtype=dtype, tail=tail, halo=halo, slab_voxels=slab_voxels)
+        if is_lazy(X):
+            return map_slabs(work, X, dtype=dtype, tail=tail, halo=self.module_.context_slices)
+        with progress(total=len(X), unit="slice") as bar:
+            return work(X, done=bar.update)
