@@ -155,7 +155,7 @@ def threshold_fraction(fraction, threshold):
     >>> threshold_fraction(torch.tensor([0.2, 0.5, torch.nan]), 0.5).tolist()
     [0, 1, 255]
     """
-    labels = torch.where(fraction >= threshold, ICE, AIR).to(torch.uint8)
+    labels = (fraction >= threshold).to(torch.uint8)  # AIR is 0, ICE is 1
     return labels.masked_fill_(fraction.isnan(), OUTSIDE)
 
 
