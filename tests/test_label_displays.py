@@ -82,3 +82,8 @@ def test_labelers_side_by_side(core):
     plain = LabelerComparisonDisplay.from_estimators(labelers, X).plot()
     assert plain.scores is None
     assert plain.axes_[1].get_title() == "Otsu"
+
+
+def test_no_labeler_is_refused(core):
+    with pytest.raises(ValueError, match="labelers must hold at least one labeler, got none"):
+        LabelerComparisonDisplay.from_estimators({}, core[0])

@@ -11,6 +11,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 from skimage.measure import label as skimage_label
 from skimage.segmentation import morphological_chan_vese
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from icecoreseg import (
     AIR,
@@ -21,6 +23,7 @@ from icecoreseg import (
     GraphCutLabeler,
     RandomWalkerLabeler,
     SequentialLabeler,
+    SpeckleFilter,
     SuperpixelLabeler,
     ThresholdLabeler,
     WatershedLabeler,
@@ -40,6 +43,15 @@ SPATIAL = [
     WatershedLabeler,
 ]
 by_name = pytest.mark.parametrize("kind", SPATIAL, ids=lambda kind: kind.__name__)
+
+
+class Hide(FunctionTransformer):
+    """A step that marks the last ten rows as outside."""
+
+    def transform(self, X):
+        X = X.copy()
+        X[:, -10:] = np.nan
+        return X
 
 
 def noisy_slices(sd, seed=0, n_slices=2, size=80):
@@ -127,6 +139,21 @@ class TestSpatial:
         lazy = labeler.predict(da.from_array(X, chunks=(2, 80, 80)))
         assert isinstance(lazy, da.Array)
         np.testing.assert_array_equal(lazy, labeler.predict(X))
+
+    def test_the_guess_of_a_pipeline(self, kind):
+        X, _ = noisy_slices(sd=15)
+        X[:, :10] = np.nan
+        X[0, 40, 40] = 255
+        pipeline = make_pipeline(SpeckleFilter(), RAW)
+        cleaned = RAW.fit(SpeckleFilter().fit_transform(X)).predict_fraction
+
+        class Cleaned(GMMLabeler):
+            def predict_fraction(self, X):
+                return cleaned(SpeckleFilter().fit_transform(X))
+
+        expected = kind(Cleaned(smoothing=None)).fit_transform(X)
+        np.testing.assert_array_equal(kind(pipeline).fit_transform(X), expected)
+        assert (kind(make_pipeline(Hide(), RAW)).fit_transform(X)[:, -10:] == OUTSIDE).all()
 
     def test_refusals(self, kind):
         X, _ = noisy_slices(sd=5)

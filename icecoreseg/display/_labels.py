@@ -214,8 +214,10 @@ class LabelerComparisonDisplay:
         Raises
         ------
         ValueError
-            If the shapes differ.
+            If there is no labeler, or if the shapes differ.
         """
+        if not labelers:
+            raise ValueError("labelers must hold at least one labeler, got none.")
         X = check_stack(X)
         z = X.shape[0] // 2 if slice_index is None else slice_index
         labels, scores = {}, {}

@@ -17,7 +17,8 @@ from icecoreseg.labels import AIR, ICE, OUTSIDE
 class SpatialLabeler(Labeler):
     """A labeler that lets neighbouring voxels of a slice correct a point-wise first guess.
 
-    The guess is the ice fraction of another labeler (`labeler`), a mixture by default.
+    The guess is the ice fraction of another labeler (`labeler`) or of a pipeline that ends in one,
+    a mixture by default. What it has no guess for is outside.
     Subclasses have ``_ice(plane, guess, inside)``, which decides one slice.
     """
 
@@ -42,13 +43,19 @@ class SpatialLabeler(Labeler):
         return self
 
     def _predict(self, X):
-        return map_slabs(self._label, X, self.labeler_.predict_fraction(X), dtype=np.uint8)
+        return map_slabs(self._label, X, self._guess(X), dtype=np.uint8)
+
+    def _guess(self, X):
+        if hasattr(self.labeler_, "predict_fraction"):
+            return self.labeler_.predict_fraction(X)
+        return self.labeler_.predict_proba(X)[:, 1]  # what a pipeline hands on
 
     def _check_parameters(self):
-        if self.labeler is not None and not hasattr(self.labeler, "predict_fraction"):
+        guesses = (hasattr(self.labeler, name) for name in ("predict_fraction", "predict_proba"))
+        if self.labeler is not None and not any(guesses):
             raise ValueError(
-                "labeler must have predict_fraction (as GMMLabeler has), or be None; "
-                f"got {self.labeler!r}."
+                "labeler must have predict_fraction or predict_proba (as GMMLabeler has), or be "
+                f"None; got {self.labeler!r}."
             )
         theirs = getattr(self.labeler, "outside", self.outside)
         if not np.array_equal(theirs, self.outside, equal_nan=True):
@@ -57,7 +64,7 @@ class SpatialLabeler(Labeler):
     def _label(self, slab, fraction):
         check_grey_values(slab, self.outside)
         labels = np.full(slab.shape, OUTSIDE, dtype=np.uint8)
-        inside = inside_mask(slab, self.outside)
+        inside = inside_mask(slab, self.outside) & ~np.isnan(fraction)
         for plane, guess, mask, out in zip(slab, fraction, inside, labels, strict=True):
             if mask.any():
                 ice = self._ice(plane, guess, mask)

@@ -22,7 +22,8 @@ class GraphCutLabeler(SpatialLabeler):
     Parameters
     ----------
     labeler : estimator, optional
-        Makes the first guess; has ``predict_fraction``. Default: ``GMMLabeler()``.
+        Makes the first guess: a labeler with ``predict_fraction``, or a pipeline with
+        ``predict_proba`` that ends in one. Default: ``GMMLabeler()``.
     smoothness : float
         Cost s, in nats, of two neighbours of different labels (diagonal ones: divided by the
         square root of 2). 0 returns the guess; large values lose thin structures,

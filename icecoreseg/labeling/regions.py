@@ -22,7 +22,8 @@ class ChanVeseLabeler(SpatialLabeler):
     Parameters
     ----------
     labeler : estimator, optional
-        Makes the first guess; has ``predict_fraction``. Default: ``GMMLabeler()``.
+        Makes the first guess: a labeler with ``predict_fraction``, or a pipeline with
+        ``predict_proba`` that ends in one. Default: ``GMMLabeler()``.
     n_iterations : int
         Steps of the contour.
     n_smoothings : int
@@ -87,7 +88,8 @@ class SuperpixelLabeler(SpatialLabeler):
     Parameters
     ----------
     labeler : estimator, optional
-        Makes the first guess; has ``predict_fraction``. Default: ``GMMLabeler()``.
+        Makes the first guess: a labeler with ``predict_fraction``, or a pipeline with
+        ``predict_proba`` that ends in one. Default: ``GMMLabeler()``.
     superpixel_size : int
         Voxels of a superpixel, about.
     compactness : float

@@ -81,8 +81,8 @@ class RandomWalkerLabeler(_SeededLabeler):
     Parameters
     ----------
     labeler : estimator, optional
-        Makes the first guess, which gives the seeds; has ``predict_fraction``. Default:
-        ``GMMLabeler()``.
+        Makes the first guess, which gives the seeds: a labeler with ``predict_fraction``, or a
+        pipeline with ``predict_proba`` that ends in one. Default: ``GMMLabeler()``.
     confidence : float
         Probability, by the guess, from which on a voxel is a seed.
     beta : float
@@ -169,8 +169,8 @@ class WatershedLabeler(_SeededLabeler):
     Parameters
     ----------
     labeler : estimator, optional
-        Makes the first guess, which gives the seeds; has ``predict_fraction``. Default:
-        ``GMMLabeler()``.
+        Makes the first guess, which gives the seeds: a labeler with ``predict_fraction``, or a
+        pipeline with ``predict_proba`` that ends in one. Default: ``GMMLabeler()``.
     confidence : float
         Probability, by the guess, from which on a voxel is a seed.
     smoothing : float
