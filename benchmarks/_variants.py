@@ -15,7 +15,7 @@ from icecoreseg.segmentation._loss import void_aware_loss
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._state import Schedule, new_state
 
-NARROW = (8, 16, 32, 64, 128, 160)
+LIGHT = {"architecture": "light"}
 MIDDLE = (16, 32, 64, 96, 112, 128)
 
 
@@ -31,6 +31,8 @@ class Variant:
         Changes a `TrainingRun` before it begins, where no parameter can.
     hard : bool
         Whether the labels are hard ones instead of ice fractions.
+    steps : int
+        How many times the steps of the others.
     grey : callable, optional
         What happens to grey stacks before training and prediction.
     """
@@ -38,6 +40,7 @@ class Variant:
     parameters: dict = field(default_factory=dict)
     adapt: Callable | None = None
     hard: bool = False
+    steps: int = 1
     grey: Callable | None = None
 
 
@@ -200,43 +203,71 @@ def stretch_slices(X):
     return (X - low) / (high - low)
 
 
+# --- what is compared ---------------------------------------------------------------------
+
+FAST = {"learning_rate": 3e-3}
 PUBLISHED = {"architecture": "bagherzadeh2023"}
 
-VARIANTS = {
-    "default": Variant(),
-    "widths 8-16-32-64-128-160": Variant({"widths": NARROW}),
-    "the same, context_slices=1": Variant({"widths": NARROW, "context_slices": 1}),
-    "context_slices=1": Variant({"context_slices": 1}),
+NETWORKS = {
+    "unet": Variant(),
+    "unet, noise": Variant(adapt=augmented(noise=0.2)),
+    "light": Variant(LIGHT),
+    "unet, learning rate 3e-3": Variant(FAST),
+    "light, learning rate 3e-3": Variant({**LIGHT, **FAST}),
+    "light, learning rate 1e-2": Variant({**LIGHT, "learning_rate": 1e-2}),
+    "light, three times the steps": Variant(LIGHT, steps=3),
+    "light, context_slices=1": Variant({**LIGHT, "context_slices": 1}),
+    "unet, context_slices=1": Variant({"context_slices": 1}),
     "half-resolution stem, 32-64-96-128-128": Variant(adapt=unshuffled),
-    "augmentation: symmetries only": Variant(adapt=augmented(gain=0, offset=0)),
-    "patches with more of the rarer class": Variant(adapt=rarer_class_first),
-    "hard labels": Variant(hard=True),
-    "loss: cross-entropy and soft Dice": Variant(adapt=use_loss(with_dice)),
-    "the paper's network and recipe": Variant(
+    "the same, learning rate 3e-3": Variant(FAST, adapt=unshuffled),
+    "widths 16-32-64-96-112-128": Variant({"widths": MIDDLE}),
+    "the widths, twice the steps": Variant({"widths": MIDDLE}, steps=2),
+    "the widths, learning rate 3e-3": Variant({"widths": MIDDLE, **FAST}),
+    "bagherzadeh2023": Variant(PUBLISHED),
+    "bagherzadeh2023, the paper's recipe": Variant(
         {**PUBLISHED, "patch_size": 256, "batch_size": 1, "learning_rate": 1e-4},
         adapt=lambda run: (constant_rate(run), as_cut(run)),
         hard=True,
         grey=stretch_slices,
     ),
-    "learning rate 3e-3": Variant({"learning_rate": 3e-3}),
-    "batch normalisation": Variant(adapt=normalised),
-    "widths 16-32-64-96-112-128": Variant({"widths": MIDDLE}),
-    "patches of 256": Variant({"patch_size": 256, "batch_size": 1}),
-    "patches of 64": Variant({"patch_size": 64, "batch_size": 16}),
-    "slices stretched to their extremes": Variant(grey=stretch_slices),
-    "augmentation: also noise": Variant(adapt=augmented(noise=0.2)),
-    "the paper's network": Variant(PUBLISHED),
-    "batches of 8": Variant({"batch_size": 8}),
-    "loss: focal": Variant(adapt=use_loss(focal)),
-    "augmentation: none": Variant(adapt=as_cut),
-    "augmentation: also gamma": Variant(adapt=also(gamma)),
-    "augmentation: also blur": Variant(adapt=also(blur)),
-    "augmentation: gain and offset by 10 %": Variant(adapt=augmented(gain=0.1, offset=0.1)),
-    "constant learning rate": Variant(adapt=constant_rate),
 }
+"""Networks, trained as by default; the first is what the others are compared with."""
 
 
-def gflop(network, size=512, slice_size=2048):
+BASE = "light, learning rate 3e-3"
+
+
+def light(parameters=(), **how):
+    """Variant of `BASE`."""
+    return Variant({**LIGHT, **FAST, **dict(parameters)}, **how)
+
+
+RECIPES = {
+    "augmentation: also noise": light(adapt=augmented(noise=0.2)),
+    "augmentation: also noise, twice as much": light(adapt=augmented(noise=0.4)),
+    "augmentation: also blur": light(adapt=also(blur)),
+    "augmentation: symmetries only": light(adapt=augmented(gain=0, offset=0)),
+    "augmentation: none": light(adapt=as_cut),
+    "hard labels": light(hard=True),
+    "patches with more of the rarer class": light(adapt=rarer_class_first),
+    "loss: cross-entropy and soft Dice": light(adapt=use_loss(with_dice)),
+    "loss: focal": light(adapt=use_loss(focal)),
+    "three neighbouring slices": light({"context_slices": 1}),
+    "batch normalisation": light(adapt=normalised),
+    "constant learning rate": light(adapt=constant_rate),
+    "patches of 64, batches of 16": light({"patch_size": 64, "batch_size": 16}),
+    "patches of 256, batches of 1": light({"patch_size": 256, "batch_size": 1}),
+    "batches of 8, half as many steps": light({"batch_size": 8}),
+    "slices stretched to their extremes": light(grey=stretch_slices),
+    "augmentation: also gamma": light(adapt=also(gamma)),
+    "augmentation: gain and offset by 10 %": light(adapt=augmented(gain=0.1, offset=0.1)),
+}
+"""Recipes, tried on a network and a rate that learn fast, `BASE`, with which they are compared."""
+
+VARIANTS = NETWORKS | RECIPES
+
+
+def gflop(network, size=256, slice_size=2048):
     """Operations (two per multiplication) of one slice, in 1e9; counted on a smaller one."""
     x = torch.zeros(1, 1 + 2 * network.context_slices, size, size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _variants import VARIANTS, gflop
+from _variants import BASE, NETWORKS, VARIANTS, gflop
 
 from icecoreseg import GMMLabeler, MaskDownsampler, ThresholdLabeler, UNetSegmenter
 from icecoreseg.datasets import make_ice_core
@@ -39,9 +39,9 @@ N_STEPS, STEP_VOXELS = 400, 4 * 128**2
 REFERENCES = ("Otsu", "mixture", "the labels themselves")
 
 
-def main():
+def main(arguments=None):
     """Run what is missing, or print the table."""
-    options = parse()
+    options = parse(arguments)
     torch.set_num_threads(options.threads)
     size = {"n_slices": 8, "n_columns": 64} if options.fast else SIZE
     results = read(options.results)
@@ -63,7 +63,7 @@ def main():
                 write(options.results, experiment(name, seed, options.steps, size))
 
 
-def parse():
+def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -72,7 +72,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--fast", action="store_true", help="small cores, to try the script")
     parser.add_argument("--table", action="store_true", help="print what there is")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 # --- data -----------------------------------------------------------------------------------
@@ -115,9 +115,10 @@ def experiment(name, seed, n_steps, size):
     variant = VARIANTS[name]
     cores = [training_core(kind, seed, variant.hard, **size) for kind in KINDS]
     change = variant.grey or (lambda X: X)
-    model = UNetSegmenter(max_epochs=1, random_state=seed).set_params(**variant.parameters)
+    model = UNetSegmenter(max_epochs=1, batch_size=4, random_state=seed)
+    model.set_params(**variant.parameters)
     voxels = model.batch_size * model.patch_size**2
-    model.set_params(batches_per_epoch=max(1, n_steps * STEP_VOXELS // voxels))
+    model.set_params(batches_per_epoch=max(1, n_steps * variant.steps * STEP_VOXELS // voxels))
     run = TrainingRun(
         model.get_params(),
         [change(X) for X, _ in cores],
@@ -297,21 +298,26 @@ def rows_of(rows, columns):
 
 
 def differences(results, digits=4):
-    """Mean and scatter of what a variant gains on the default with the same seed, as text."""
-    default = {line["seed"]: line for line in results if line["variant"] == "default"}
+    """What each variant gains with the same seed: on "unet" a network, on `BASE` a recipe."""
+    by_name = {(line["variant"], line["seed"]): line["scores"] for line in results}
     for name in VARIANTS:
-        lines = [r for r in results if r["variant"] == name and r["seed"] in default]
-        cells = []
-        for kind in (*KINDS, *(f"other {kind}" for kind in KINDS)) if lines else ():
-            gains = [
-                [
-                    line["scores"][kind][measure] - default[line["seed"]]["scores"][kind][measure]
-                    for line in lines
-                ]
-                for measure in ("f1_ice", "f1_air", "fraction_rmse")
-            ]
-            cells.append(" / ".join(with_scatter(gain, digits) for gain in gains))
-        yield f"{name:40s} {len(lines)} " + " | ".join(cells)
+        base = "unet" if name in NETWORKS else BASE
+        seeds = [seed for n, seed in by_name if n == name and (base, seed) in by_name]
+        pairs = [(by_name[name, seed], by_name[base, seed]) for seed in seeds]
+        cells = [gain(pairs, kind, digits) for kind in all_kinds()] if pairs else ["not run"]
+        yield f"{name:40s} {len(pairs)} " + " | ".join(cells)
+
+
+def all_kinds():
+    """Kinds of specimen, by both scanners."""
+    return [*KINDS, *(f"other {kind}" for kind in KINDS)]
+
+
+def gain(pairs, kind, digits):
+    """Differences of F1 of ice, F1 of air and error of the fractions."""
+    measures = ("f1_ice", "f1_air", "fraction_rmse")
+    gains = ([new[kind][m] - old[kind][m] for new, old in pairs] for m in measures)
+    return " / ".join(with_scatter(values, digits) for values in gains)
 
 
 if __name__ == "__main__":
