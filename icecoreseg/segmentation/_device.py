@@ -114,7 +114,7 @@ def to_device(array, device):
     tensor = as_tensor(array)
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor
+    return tensor.to(device)
 
 
 class Fetched:

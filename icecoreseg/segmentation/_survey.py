@@ -19,7 +19,7 @@ from icecoreseg._validation import (
     check_stack,
     inside_mask,
 )
-from icecoreseg.labels import ICE, OUTSIDE
+from icecoreseg.labels import OUTSIDE
 from icecoreseg.segmentation._device import decoded
 
 
@@ -109,9 +109,10 @@ def ice_target(y):
     >>> ice_target(np.array([0, 1, 255], dtype=np.uint8)).tolist()
     [0.0, 1.0, nan]
     """
-    if y.dtype.kind == "f":
-        return y.astype(np.float32)
-    return np.where(y == OUTSIDE, np.float32(np.nan), (y == ICE).astype(np.float32))
+    target = y.astype(np.float32)  # AIR is 0, ICE is 1
+    if y.dtype.kind != "f":
+        np.putmask(target, y == OUTSIDE, np.nan)
+    return target
 
 
 def labels_to_keep(y):
@@ -120,7 +121,7 @@ def labels_to_keep(y):
 
 
 def ice_share(labels):
-    """`ice_target` of a tensor of `labels_to_keep` (AIR is 0, ICE is 1).
+    """`ice_target` of a tensor of `labels_to_keep`.
 
     Examples
     --------
@@ -180,7 +181,9 @@ def checked_target(X, y, outside):
         check_fraction_values(y)
     else:
         check_label_values(y)
-    return np.where(inside_mask(X, outside), ice_target(y), np.float32(np.nan))
+    target = ice_target(y)
+    np.putmask(target, ~inside_mask(X, outside), np.nan)
+    return target
 
 
 def _sums(X, target):

@@ -26,6 +26,7 @@ def make_core(seed, shape=(6, 48, 40)):
 
 def tiny_unet(**options):
     defaults = {
+        "device": "cpu",  # the same numbers everywhere; see test_cuda for the others
         "widths": (4, 6),
         "max_epochs": 1,
         "patch_size": 32,
