@@ -15,7 +15,7 @@ from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._device import slice_bytes
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._parameters import batch_size
-from icecoreseg.segmentation._predict import place, predict_labels
+from icecoreseg.segmentation._predict import place, stack_labels
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import Schedule, new_state
 from icecoreseg.segmentation._store import SliceStore
@@ -79,7 +79,7 @@ def bench_prediction(X, device):
     networks = {n: place(initialise(net, seed=0), device) for n, net in networks.items()}
     networks["what if: torch.compile"] = torch.compile(networks["icecoreseg"])
     for name, network in networks.items():
-        rows[name] = lambda network=network: predict_labels(X, network=network, **options)
+        rows[name] = lambda network=network: stack_labels(X, network=network, **options)
     print(f"\nPrediction, {len(X)} slices of {X.shape[1]} x {X.shape[2]} from host memory")
     for name, call in rows.items():
         try:

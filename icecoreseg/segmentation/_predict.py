@@ -111,12 +111,12 @@ def fetched(tensors):
         yield before.get()
 
 
-def predict_fraction(X, **options):
+def stack_fraction(X, **options):
     """Ice fraction of a grey stack in memory: float32 in [0, 1], NaN outside."""
     return _collected(X, torch.sigmoid, np.float32, **options)
 
 
-def predict_labels(X, *, threshold, **options):
+def stack_labels(X, *, threshold, **options):
     """Labels of a grey stack in memory: ICE where the fraction reaches the threshold."""
 
     def finish(logits):
@@ -125,7 +125,7 @@ def predict_labels(X, *, threshold, **options):
     return _collected(X, finish, np.uint8, **options)
 
 
-def predict_probabilities(X, **options):
+def stack_probabilities(X, **options):
     """Probabilities of air and ice, shape (n_slices, 2, n_rows, n_columns), NaN outside."""
 
     def finish(logits):

@@ -20,9 +20,9 @@ from icecoreseg.segmentation._onnx import write_onnx
 from icecoreseg.segmentation._parameters import check_parameters
 from icecoreseg.segmentation._predict import (
     place,
-    predict_fraction,
-    predict_labels,
-    predict_probabilities,
+    stack_fraction,
+    stack_labels,
+    stack_probabilities,
 )
 from icecoreseg.segmentation._run import TrainingRun
 
@@ -252,15 +252,15 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
         array of shape (n_slices, n_rows, n_columns)
             uint8: AIR, ICE, and OUTSIDE where X is outside.
         """
-        return self._map(partial(predict_labels, threshold=self.threshold), X, np.uint8)
+        return self._map(partial(stack_labels, threshold=self.threshold), X, np.uint8)
 
     def predict_fraction(self, X):
         """Ice fractions of a grey stack: float32 in [0, 1], NaN outside, shape as X."""
-        return self._map(predict_fraction, X, np.float32)
+        return self._map(stack_fraction, X, np.float32)
 
     def predict_proba(self, X):
         """Probabilities of air and ice: float32, shape (n_slices, 2, n_rows, n_columns)."""
-        return self._map(predict_probabilities, X, np.float32, tail=(2, *np.shape(X)[1:]))
+        return self._map(stack_probabilities, X, np.float32, tail=(2, *np.shape(X)[1:]))
 
     def save(self, path, *, voxel_size_um=None):
         """Write the fitted segmenter to one safetensors file, atomically.
