@@ -69,6 +69,19 @@ def tuned_convolutions():
         torch.backends.cudnn.benchmark = before
 
 
+def for_threads(function, device):
+    """The function as threads may call it: on CUDA in the stream, and on the device, of now."""
+    if device.type != "cuda":
+        return function
+    stream = torch.cuda.current_stream(device)
+
+    def call(*arguments):
+        with torch.cuda.stream(stream):
+            return function(*arguments)
+
+    return call
+
+
 def slice_bytes(device):
     """Memory for the slices that are trained on, where they are trained on.
 

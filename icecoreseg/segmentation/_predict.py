@@ -18,6 +18,7 @@ from icecoreseg.segmentation._context import network_input
 from icecoreseg.segmentation._device import (
     Fetched,
     choose_device,
+    for_threads,
     memory_format,
     to_device,
     tuned_convolutions,
@@ -92,6 +93,7 @@ def slab_logits(X, *, network, grey, tile_size, device=None, inner=slice(None)):
         return to_device(slab, device), slice(start - first, stop - first)
 
     n_ahead = N_AHEAD if device.type == "cuda" else 0
+    prepare = for_threads(prepare, device)
     for slab, own in in_order(prepare, wanted[::at_once], n_ahead=n_ahead):
         with _ONE_AT_A_TIME, tuned_convolutions():
             x = network_input(slab, own, context_slices=halo, grey=grey)
@@ -125,7 +127,7 @@ def stack_labels(X, *, threshold, **options):
     return _collected(X, finish, np.uint8, **options)
 
 
-def stack_probabilities(X, **options):
+def stack_proba(X, **options):
     """Probabilities of air and ice, shape (n_slices, 2, n_rows, n_columns), NaN outside."""
 
     def finish(logits):

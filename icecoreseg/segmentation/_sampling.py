@@ -14,7 +14,7 @@ import torch
 
 from icecoreseg.segmentation._augment import Augmentation, draw_changes, relit
 from icecoreseg.segmentation._context import neighbours
-from icecoreseg.segmentation._device import to_device
+from icecoreseg.segmentation._device import for_threads, to_device
 from icecoreseg.segmentation._patches import Places, cut
 
 N_AHEAD = 8
@@ -79,6 +79,7 @@ class PatchSampler:
         """
         picks, ranks, windows = self._plan(np.random.default_rng([self.seed, epoch]))
         reader, asked = ThreadPoolExecutor(1), set()
+        read = for_threads(self._store.tensors, self._store.device)
 
         def draw(batch):
             members = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
@@ -87,10 +88,11 @@ class PatchSampler:
             if window not in asked:  # what it needs was used just now, and is not let go of
                 asked.add(window)
                 for pack in self._store.next_packs(windows, window):
-                    reader.submit(self._store.tensors, pack)
+                    reader.submit(read, pack)
             return drawn
 
         try:
+            draw = for_threads(draw, self._store.device)
             batches = range(start, self.n_batches)
             yield from in_order(draw, batches, n_ahead=N_AHEAD if ahead else 0)
         finally:

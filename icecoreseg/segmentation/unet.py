@@ -18,12 +18,7 @@ from icecoreseg.segmentation._distributed import own_device, process_group
 from icecoreseg.segmentation._model_file import read_model, write_model
 from icecoreseg.segmentation._onnx import write_onnx
 from icecoreseg.segmentation._parameters import check_parameters
-from icecoreseg.segmentation._predict import (
-    place,
-    stack_fraction,
-    stack_labels,
-    stack_probabilities,
-)
+from icecoreseg.segmentation._predict import place, stack_fraction, stack_labels, stack_proba
 from icecoreseg.segmentation._run import TrainingRun
 
 MODEL_VERSION = 1
@@ -260,7 +255,7 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
 
     def predict_proba(self, X):
         """Probabilities of air and ice: float32, shape (n_slices, 2, n_rows, n_columns)."""
-        return self._map(stack_probabilities, X, np.float32, tail=(2, *np.shape(X)[1:]))
+        return self._map(stack_proba, X, np.float32, tail=(2, *np.shape(X)[1:]))
 
     def save(self, path, *, voxel_size_um=None):
         """Write the fitted segmenter to one safetensors file, atomically.

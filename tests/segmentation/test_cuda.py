@@ -89,6 +89,21 @@ def test_patches_are_those_of_the_cpu(budget, context):
         torch.testing.assert_close(on_cuda, on_cpu, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
+def test_threads_work_in_the_stream_of_the_caller(core):
+    """A stream that is behind: what threads hand over waits for it, and is waited for."""
+    store = SliceStore([core[0]], [core[1]], device=CUDA, budget=2**30, join=True)
+    options = {"patch_size": 16, "batch_size": 8, "n_batches": 9, "seed": 0}
+    sampler = PatchSampler(store, survey([core[0]], [core[1]], outside=0), **options)
+    expected = [x.cpu() for x, _ in sampler.batches(0)]
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        torch.cuda._sleep(10**8)
+        found = [x.clone() for x, _ in sampler.batches(0, ahead=True)]
+    side.synchronize()
+    for x, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(x.cpu(), wanted, rtol=0, atol=0, equal_nan=True)
+
+
 def test_steps_do_not_wait(core, never_waiting):
     """Neither the patches, nor forward, backward, the optimiser, and the loss of a step."""
     state = new_state(initialise(UNet((4, 6)), seed=0), CUDA)

@@ -9,6 +9,7 @@ import torch
 
 from icecoreseg import UNetSegmenter
 from icecoreseg.segmentation import _predict
+from icecoreseg.segmentation._device import as_tensor, decoded, tuned_convolutions
 from icecoreseg.segmentation._predict import placed_copy
 
 
@@ -59,3 +60,20 @@ def test_one_copy_per_network_until_its_weights_change(monkeypatch):
     with torch.no_grad():
         network.weight.mul_(2)
     assert placed_copy(network, "meta") is not there
+
+
+def test_the_choice_of_algorithms_is_given_back():
+    before = torch.backends.cudnn.benchmark
+    with tuned_convolutions():
+        assert torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.benchmark == before
+
+
+def test_tensors_share_memory_where_they_can():
+    """Uint16 comes back as it was; what is locked, turned or of one slice is no obstacle."""
+    grey = np.random.default_rng(0).integers(0, 2**16, (3, 4, 5), dtype=np.uint16)
+    grey.setflags(write=False)
+    tensor = as_tensor(grey)
+    assert tensor.data_ptr() == grey.ctypes.data
+    for view in (grey, grey[:, ::-1], grey[2:1:-1], grey.T):
+        np.testing.assert_array_equal(decoded(as_tensor(view)), view)

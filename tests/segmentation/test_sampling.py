@@ -10,7 +10,7 @@ import torch
 from icecoreseg import OUTSIDE
 from icecoreseg.segmentation._augment import Augmentation
 from icecoreseg.segmentation._device import decoded
-from icecoreseg.segmentation._sampling import PatchSampler, in_order
+from icecoreseg.segmentation._sampling import PatchSampler, in_order, read_ahead
 from icecoreseg.segmentation._store import SliceStore
 from icecoreseg.segmentation._survey import survey
 from tests.segmentation.conftest import make_core
@@ -216,3 +216,13 @@ def test_threads_keep_the_order_and_hand_errors_on():
     assert list(in_order(lambda i: i * i, range(50), n_ahead=4)) == [i * i for i in range(50)]
     with pytest.raises(ZeroDivisionError):
         list(in_order(lambda i: 1 // i, [1, 0, 1], n_ahead=2))
+
+
+def test_what_is_read_ahead_comes_in_order_with_its_errors():
+    """One item is fetched while another is used, and an error comes in its place."""
+    fetched = []
+    items = read_ahead(fetched.append(i) or 6 // (3 - i) for i in range(9))
+    assert [next(items) for _ in range(3)] == [2, 3, 6]
+    with pytest.raises(ZeroDivisionError):
+        next(items)
+    assert fetched == [0, 1, 2, 3]
