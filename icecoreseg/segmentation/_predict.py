@@ -14,6 +14,7 @@ from icecoreseg._validation import check_grey_values
 from icecoreseg.labels import AIR, ICE, OUTSIDE
 from icecoreseg.metrics import confusion_counts
 from icecoreseg.metrics._scores import _dice
+from icecoreseg.segmentation._ahead import N_AHEAD, in_order
 from icecoreseg.segmentation._context import network_input
 from icecoreseg.segmentation._device import (
     Fetched,
@@ -24,7 +25,6 @@ from icecoreseg.segmentation._device import (
     tuned_convolutions,
 )
 from icecoreseg.segmentation._loss import void_aware_loss
-from icecoreseg.segmentation._sampling import N_AHEAD, in_order
 from icecoreseg.segmentation._survey import ice_share, labels_to_keep
 from icecoreseg.segmentation._tiling import fitting_logits, slices_at_once
 

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from icecoreseg._slabs import iterate_with_halo
 from icecoreseg._validation import warn_if_outside_unmarked
 from icecoreseg.labels import AIR, ICE
+from icecoreseg.segmentation._ahead import read_ahead
 from icecoreseg.segmentation._callbacks import NoCallbacks
 from icecoreseg.segmentation._checkpoint import Checkpoint
 from icecoreseg.segmentation._device import slice_bytes
@@ -19,7 +20,7 @@ from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._parameters import batch_size, check_same_network
 from icecoreseg.segmentation._predict import place, validation_scores
-from icecoreseg.segmentation._sampling import PatchSampler, read_ahead
+from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import Schedule, new_state
 from icecoreseg.segmentation._store import SliceStore
 from icecoreseg.segmentation._survey import check_cores, count_valid, survey

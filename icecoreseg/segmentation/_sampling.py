@@ -5,20 +5,16 @@ Both depend on nothing but the seed and the place in the epoch, so a run that wa
 can go on in the middle of an epoch as if nothing had happened.
 """
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import numpy as np
 import torch
 
+from icecoreseg.segmentation._ahead import N_AHEAD, in_order
 from icecoreseg.segmentation._augment import Augmentation, draw_changes, relit
 from icecoreseg.segmentation._context import neighbours
 from icecoreseg.segmentation._device import for_threads, to_device
 from icecoreseg.segmentation._patches import Places, cut
-
-N_AHEAD = 8
-"""Batches that are drawn ahead of a device that is faster than one thread."""
 
 _TRIES = 4
 
@@ -151,39 +147,3 @@ class PatchSampler:
         ).on(self._store.device)
         tensors = store.tensors(int(store.pack[picks[0]]))
         return cut(*tensors, places, size=self.patch_size, scale=self.scale)
-
-
-def read_ahead(iterable):
-    """Yield the items; a thread fetches the next one while one is used.
-
-    Examples
-    --------
-    >>> list(read_ahead("abc"))
-    ['a', 'b', 'c']
-    """
-    items, end = iter(iterable), object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, items, end)
-            yield item
-
-
-def in_order(function, arguments, *, n_ahead):
-    """Yield ``function(argument)`` in order, at most `n_ahead` of them worked on by threads.
-
-    Examples
-    --------
-    >>> list(in_order(abs, [-3, -2, -1], n_ahead=2))
-    [3, 2, 1]
-    """
-    if n_ahead == 0:
-        yield from map(function, arguments)
-        return
-    arguments = iter(arguments)
-    with ThreadPoolExecutor(n_ahead) as pool:
-        waiting = deque(pool.submit(function, item) for item in islice(arguments, n_ahead))
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(arguments, 1))
-            yield result

@@ -4,6 +4,7 @@ Lazy stacks are read slab by slab; what is kept is a few numbers per slice.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from icecoreseg._validation import (
     inside_mask,
 )
 from icecoreseg.labels import OUTSIDE
+from icecoreseg.segmentation._ahead import N_AHEAD, in_order
 from icecoreseg.segmentation._device import decoded
 
 
@@ -153,25 +155,40 @@ def survey(Xs, ys, *, outside=np.nan, grey=None, keep=None):
     """
     n_valid, boxes, sums = [], [], np.zeros(4)
     for core, stacks in enumerate(zip(Xs, ys, strict=True)):
-        counts, core_boxes = [], []
-        for start, x_slab, y_slab in iterate_slabs(*stacks):
-            target = checked_target(x_slab, y_slab, outside)
-            if keep is not None:
-                keep(core, start, x_slab, y_slab)
-            sums += _sums(x_slab, target)
-            for valid in ~np.isnan(target):
-                counts.append(np.count_nonzero(valid))
-                core_boxes.append(_bounding_box(valid))
+        told = None if keep is None else partial(keep, core)
+        counts, core_boxes, core_sums = zip(*_looks(stacks, outside, told), strict=True)
         n_valid.append(np.array(counts))
         boxes.append(np.array(core_boxes))
+        sums += np.sum(core_sums, axis=0)
     found, ice_share = _pooled(sums, outside)
     return Survey(grey or found, ice_share, n_valid, boxes)
 
 
-def count_valid(X, y, *, outside=np.nan):
+def _looks(stacks, outside, keep=None):
+    """Yield what `_look` finds in every slice, on as many threads as torch may use."""
+    n_threads = min(N_AHEAD, torch.get_num_threads())
+    look = partial(_look, outside=outside)
+    return in_order(look, _slices(stacks, keep), n_ahead=n_threads if n_threads > 1 else 0)
+
+
+def _slices(stacks, keep):
+    """Yield grey values and labels of every slice, and hand slabs on."""
+    for start, *slabs in iterate_slabs(*stacks):
+        if keep is not None:
+            keep(start, *slabs)
+        yield from zip(*slabs, strict=True)
+
+
+def _look(pair, outside):
+    """Number of valid voxels of a slice, their bounding box, and `_sums`."""
+    target = checked_target(*pair, outside)
+    valid = ~np.isnan(target)
+    return np.count_nonzero(valid), _bounding_box(valid), _sums(pair[0], target)
+
+
+def count_valid(X, y, *, outside):
     """Voxels of one core that are inside the specimen and labelled; values are checked."""
-    targets = (checked_target(*slabs, outside) for _, *slabs in iterate_slabs(X, y))
-    return sum(np.count_nonzero(~np.isnan(target)) for target in targets)
+    return sum(count for count, _, _ in _looks((X, y), outside))
 
 
 def checked_target(X, y, outside):

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from icecoreseg import OUTSIDE
+from icecoreseg.segmentation._ahead import in_order, read_ahead
 from icecoreseg.segmentation._augment import Augmentation
 from icecoreseg.segmentation._device import decoded
-from icecoreseg.segmentation._sampling import PatchSampler, in_order, read_ahead
+from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._store import SliceStore
 from icecoreseg.segmentation._survey import survey
 from tests.segmentation.conftest import make_core
