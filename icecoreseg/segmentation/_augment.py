@@ -18,8 +18,8 @@ class Augmentation:
     """How much patches are changed; 0 is not at all.
 
     Cores are round and lie in the scanner at any angle, so the eight symmetries of the
-    square cost nothing and always come up. The rest stands for other tube settings and
-    other cores; grey values are in units of their standard deviation.
+    square cost nothing. The rest stands for other tube settings and other cores; grey
+    values are in units of their standard deviation.
 
     Attributes
     ----------
@@ -32,6 +32,8 @@ class Augmentation:
         Largest standard deviation, in pixels, of a Gaussian; drawn uniformly from 0 on.
     noise : float
         Largest standard deviation of white noise; drawn uniformly from 0 on.
+    symmetries : bool
+        Whether patches are turned and flipped, and neighbouring slices change sides.
     """
 
     gain: float = 0.05
@@ -39,6 +41,7 @@ class Augmentation:
     gamma: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+    symmetries: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def draw_changes(rng, shape, amount):
     amount : Augmentation
     """
     n = shape[0]
-    flips, upside_down = rng.integers(2, size=(n, 3)), rng.integers(2, size=n)
+    flips = rng.integers(2, size=(n, 4)) * amount.symmetries
     gain, offset, gamma = rng.standard_normal((3, n))
     blur, sd = rng.random((2, n))
     noise = None
@@ -89,8 +92,8 @@ def draw_changes(rng, shape, amount):
         noise = rng.standard_normal(shape, dtype=np.float32)
         noise *= (amount.noise * sd).astype(np.float32).reshape(-1, 1, 1, 1)
     return Changes(
-        flips,
-        upside_down.astype(bool),
+        flips[:, :3],
+        flips[:, 3] > 0,
         np.exp(amount.gain * gain),
         amount.offset * offset,
         amount.gamma * gamma,

@@ -9,7 +9,7 @@ import torch
 
 from icecoreseg import OUTSIDE
 from icecoreseg.segmentation._ahead import in_order, read_ahead
-from icecoreseg.segmentation._augment import Augmentation
+from icecoreseg.segmentation._augment import Augmentation, draw_changes
 from icecoreseg.segmentation._device import decoded
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._store import SliceStore
@@ -76,6 +76,13 @@ def test_patches_are_pieces_of_the_core(core, dtype, join):
             expected = truth[z, row : row + 16, column : column + 16]
             np.testing.assert_array_equal(list(symmetries(labels))[way], expected)
     assert len(seen) == 8
+
+
+def test_patches_are_left_as_they_lie_if_asked():
+    changes = draw_changes(np.random.default_rng(0), (40, 3, 8, 8), Augmentation(symmetries=False))
+    assert not changes.flips.any()
+    assert not changes.upside_down.any()
+    assert changes.gain.std() > 0
 
 
 def test_patches_are_rarely_void(core):
