@@ -1,7 +1,7 @@
 """What `experiment_unet.py` compares: each variant departs from the default in one thing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -166,15 +166,7 @@ def blur(rng, x, largest=0.6):
     return x + np.float32(rng.uniform(-largest, largest)) * (smooth - x)
 
 
-def as_cut(run):
-    """Patches are not even turned or flipped."""
-    run.sampler.augmentation = Augmentation(gain=0, offset=0)
-    cut = run.sampler._cut
-
-    def unturned(picks, tries, changes):
-        return cut(picks, tries, replace(changes, flips=np.zeros_like(changes.flips)))
-
-    run.sampler._cut = unturned
+AS_CUT = augmented(gain=0, offset=0, symmetries=False)
 
 
 def rarer_class_first(run, n_candidates=6):
@@ -226,7 +218,7 @@ NETWORKS = {
     "bagherzadeh2023": Variant(PUBLISHED),
     "bagherzadeh2023, the paper's recipe": Variant(
         {**PUBLISHED, "patch_size": 256, "batch_size": 1, "learning_rate": 1e-4},
-        adapt=lambda run: (constant_rate(run), as_cut(run)),
+        adapt=lambda run: (constant_rate(run), AS_CUT(run)),
         hard=True,
         grey=stretch_slices,
     ),
@@ -247,7 +239,7 @@ RECIPES = {
     "augmentation: also noise, twice as much": light(adapt=augmented(noise=0.4)),
     "augmentation: also blur": light(adapt=also(blur)),
     "augmentation: symmetries only": light(adapt=augmented(gain=0, offset=0)),
-    "augmentation: none": light(adapt=as_cut),
+    "augmentation: none": light(adapt=AS_CUT),
     "hard labels": light(hard=True),
     "patches with more of the rarer class": light(adapt=rarer_class_first),
     "loss: cross-entropy and soft Dice": light(adapt=use_loss(with_dice)),
