@@ -190,9 +190,7 @@ def test_a_slice_without_air_borrows_it_from_the_stack():
 @pytest.mark.filterwarnings("ignore:The mixture did not converge")  # nothing to converge to
 def test_noise_without_phases_is_said():
     noise = np.random.default_rng(0).normal(100, 10, (12, 32, 32))
-    with pytest.warns(
-        UserWarning, match=r"less than 2 standard deviations apart .*0, 1, 2.*\.\.\."
-    ):
+    with pytest.warns(UserWarning, match=r"less than 2 standard deviations apart .*\[0-11\]"):
         GMMLabeler(smoothing=None).fit(noise)
 
 

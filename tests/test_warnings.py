@@ -17,6 +17,7 @@ def core():
     return make_ice_core("firn", n_slices=4, n_columns=64, random_state=0)
 
 
+@pytest.mark.filterwarnings("ignore:Rings about the middle")  # casing and air
 @pytest.mark.parametrize("labeler", [GMMLabeler, ThresholdLabeler])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_another_outside_value_than_declared(core, labeler, lazy):
@@ -28,6 +29,17 @@ def test_another_outside_value_than_declared(core, labeler, lazy):
         warnings.simplefilter("error")
         labeler(outside=0).fit(X)
         labeler().fit(CoreMasker().fit_transform(core.low))
+
+
+@pytest.mark.parametrize("kind", ["snow", "firn", "ice"])
+def test_a_raw_scan_whose_air_is_not_0(kind):
+    core = make_ice_core(kind, n_slices=1, n_columns=64, random_state=0)
+    raw = core.low // 2 + np.random.default_rng(0).integers(20, 40, core.low.shape, dtype=np.uint8)
+    with pytest.warns(UserWarning, match=r"Rings about the middle of the slices \[0\].*CoreMasker"):
+        GMMLabeler().fit(raw)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GMMLabeler().fit(np.where(core.mask_low, raw, np.float32(np.nan)))
 
 
 def test_a_mask_of_0_and_255(core):

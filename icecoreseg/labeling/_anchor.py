@@ -3,7 +3,7 @@
 A slice of almost pure ice has no second peak: fitted alone, the mixture splits the ice in the
 middle of its noise. A blank slice, or one with a bright artefact, is split in other
 wrong places. All slices of a stack come from one scanner, so that the distance of the
-two phases and their noise are common; the brightness may drift.
+two phases and their noise are common; the brightness may drift, from slice to slice by little.
 """
 
 from dataclasses import replace
@@ -18,6 +18,9 @@ LIKE_CONTRAST = (0.6, 1.6)
 
 LIKE_POSITION = 0.75
 """How far the middle of the phases may move from slice to stack, in their distance."""
+
+NEAR = 0.2
+"""How far the peak of a slice of one phase may lie from that phase in the stack, in contrasts."""
 
 PINNED = 1e6
 """Anchor strength that leaves only the weights of a mixture free."""
@@ -58,7 +61,48 @@ def agrees(mixture, anchor):
     return low <= np.ptp(mixture.means) / contrast <= high and moved <= LIKE_POSITION * contrast
 
 
-def fit_anchored(histogram, alone, anchor, strength, fit):
+def known_phases(mixtures, anchor):
+    """Grey levels of air and ice of all slices that show the phases of their stack.
+
+    Parameters
+    ----------
+    mixtures : list of Mixture or None
+        Every slice fitted alone, in the order of the stack.
+    anchor : Mixture
+        That of the stack.
+
+    Returns
+    -------
+    array of shape (n_known, 2)
+        Slices count that agree with the anchor, or with the next slice, up or down the core,
+        that counts: brightness that drifts is followed.
+    """
+    known = [agrees(mixture, anchor) for mixture in mixtures]
+    for order in (range(len(mixtures)), range(len(mixtures) - 1, -1, -1)):
+        last = anchor
+        for k in order:
+            known[k] = known[k] or agrees(mixtures[k], last)
+            last = mixtures[k] if known[k] else last
+    levels = [m.means[[0, -1]] for m, is_known in zip(mixtures, known, strict=True) if is_known]
+    return np.array(levels).reshape(-1, 2)
+
+
+def follow(anchor, alone, phases):
+    """The anchor; with the known grey levels nearest to a slice, if only these agree with it."""
+    if alone is None or len(phases) == 0 or agrees(alone, anchor):
+        return anchor
+    nearest = np.argmin(np.abs(phases - alone.means[[0, -1]]).sum(axis=1))
+    moved = _with_phases(anchor, *phases[nearest])
+    return moved if agrees(alone, moved) else anchor
+
+
+def _with_phases(anchor, air, ice):
+    scale = (ice - air) / np.ptp(anchor.means)
+    means = air + scale * (anchor.means - anchor.means[0])
+    return replace(anchor, means=means, variances=scale**2 * anchor.variances)
+
+
+def fit_anchored(histogram, alone, anchor, phases, strength, fit):
     """Mixture of a slice that borrows from its stack.
 
     Parameters
@@ -69,6 +113,8 @@ def fit_anchored(histogram, alone, anchor, strength, fit):
         Fitted to them alone, if that was possible.
     anchor : Mixture
         That of the stack.
+    phases : array of shape (n_known, 2)
+        See `known_phases`.
     strength : float
         Of the anchor, where the slice shows the same two phases; if not, it is pinned to it.
     fit : callable
@@ -80,17 +126,28 @@ def fit_anchored(histogram, alone, anchor, strength, fit):
     fell_back : bool
         Whether means and variance are the stack's, moved to the peak of the slice.
     """
-    if agrees(alone, anchor):
-        return fit(histogram, anchor=anchor, anchor_strength=strength, start=alone), False
-    anchor = moved_anchor(anchor, histogram)
+    near = follow(anchor, alone, phases)
+    if agrees(alone, near):
+        return fit(histogram, anchor=near, anchor_strength=strength, start=alone), False
+    anchor = moved_anchor(anchor, phases, histogram)
     return fit(histogram, anchor=anchor, anchor_strength=PINNED, start=anchor), True
 
 
-def moved_anchor(anchor, histogram):
-    """The anchor, moved so that its nearest mean lies on the peak of the slice."""
+def moved_anchor(anchor, phases, histogram):
+    """The anchor, moved so that its nearest mean lies on the peak of the slice.
+
+    If none is near, brightness has drifted: known grey levels that are nearer are moved instead.
+    """
     peak = smooth_peak(histogram, np.sqrt(anchor.variances.mean()))
+    if len(phases) and _offset(anchor, peak) > NEAR * np.ptp(anchor.means):
+        nearest = np.argmin(np.abs(phases - peak).min(axis=1))
+        anchor = _with_phases(anchor, *phases[nearest])
     offsets = peak - anchor.means[[0, -1]]
     return replace(anchor, means=anchor.means + offsets[np.argmin(np.abs(offsets))])
+
+
+def _offset(anchor, level):
+    return np.abs(level - anchor.means[[0, -1]]).min()
 
 
 def _middle(mixture):

@@ -5,7 +5,7 @@ import numpy as np
 from icecoreseg.labeling._quality import noise_share
 
 
-def ice_by_level(histogram, mixture, rule):
+def ice_by_level(histogram, mixture, rule, balance=0.0):
     """Ice content, 0 to 1, of every grey level of a slice.
 
     Parameters
@@ -14,10 +14,13 @@ def ice_by_level(histogram, mixture, rule):
         Grey levels of the slice, not empty.
     mixture : Mixture
         Fitted to it.
-    rule : {"mixture", "tempered", "linear"}
+    rule : {"mixture", "tempered", "balanced", "linear"}
         "mixture": posterior of equation (2). "tempered": the same with the weights to the
-        power (1 + noise share) / 2. "linear": where the level lies between the means of
-        air and ice, as if every level between them were a partly filled voxel.
+        power (1 + noise share) / 2. "balanced": that, with its log-odds raised by `balance`.
+        "linear": where the level lies between the means of air and ice, as if every level
+        between them were a partly filled voxel.
+    balance : float
+        See `find_balance`.
 
     Returns
     -------
@@ -39,9 +42,20 @@ def ice_by_level(histogram, mixture, rule):
     air, span = mixture.means[0], np.ptp(mixture.means)
     if rule == "linear":
         return np.clip((histogram.levels - air) / span, 0, 1).astype(np.float32)
-    exponent = 1.0 if rule == "mixture" else (1 + noise_share(histogram, mixture)) / 2
-    content = (mixture.means - air) / span
-    return (content @ mixture.posterior(histogram.levels, exponent)).astype(np.float32)
+    exponent = prior_exponent(histogram, mixture, rule)
+    return ice_at(histogram.levels, mixture, exponent, balance if rule == "balanced" else 0.0)
+
+
+def prior_exponent(histogram, mixture, rule):
+    """Power of the weights in the posterior."""
+    return 1.0 if rule == "mixture" else (1 + noise_share(histogram, mixture)) / 2
+
+
+def ice_at(levels, mixture, exponent, balance=0.0):
+    """Ice content of grey levels, float32, from the posterior of a mixture."""
+    content = (mixture.means - mixture.means[0]) / np.ptp(mixture.means)
+    ice = content @ mixture.posterior(levels, exponent)
+    return (ice / (ice + (1 - ice) * np.exp(-balance))).astype(np.float32)
 
 
 def explain_slice(labeler, X, number):
@@ -69,4 +83,4 @@ def explain_slice(labeler, X, number):
     if histogram.n_voxels == 0:
         raise ValueError(f"Slice {number} has no voxel inside the specimen.")
     mixture = labeler._mixture_of(histogram)
-    return histogram, mixture, ice_by_level(histogram, mixture, labeler.prior)
+    return histogram, mixture, labeler._ice(histogram)

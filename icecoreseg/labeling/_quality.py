@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from icecoreseg.labeling._rings import GREATEST_RINGS
+
 LEAST_SEPARATION = 2.0
 """Distance of the phases in standard deviations below which labels are not to be trusted.
 
@@ -101,11 +103,6 @@ LEAST_ICE = 0.04
 """Ice fraction below which the bright phase is hardly ice: half that of the lightest snow."""
 
 
-def sample_of(shape):
-    """Slices of rows and columns that pick some hundred of each."""
-    return tuple(slice(None, None, max(1, edge // 96)) for edge in shape)
-
-
 def trend_share(values, inside):
     """Part of the variance of a slice that a parabola in its rows and columns explains.
 
@@ -114,7 +111,7 @@ def trend_share(values, inside):
     Parameters
     ----------
     values : array of shape (n_rows, n_columns)
-        Grey levels; a sample of the slice will do (`sample_of`).
+        Grey levels; a sample of them is looked at.
     inside : bool array of the same shape
 
     Returns
@@ -130,9 +127,11 @@ def trend_share(values, inside):
     >>> [round(trend_share(a * rows**2 + noise, inside), 1) for a in (0, 10)]
     [0.0, 0.9]
     """
-    rows, columns = (np.linspace(-1, 1, edge) for edge in values.shape)
+    some = tuple(slice(None, None, max(1, edge // 96)) for edge in values.shape)
+    inside, grey = inside[some], values[some]
+    rows, columns = (np.linspace(-1, 1, edge) for edge in grey.shape)
     rows, columns = (axis[inside] for axis in np.meshgrid(rows, columns, indexing="ij"))
-    grey = values[inside].astype(float)
+    grey = grey[inside].astype(float)
     if grey.size < 64 or np.ptp(grey) == 0:
         return 0.0
     trend = np.stack(
@@ -142,7 +141,7 @@ def trend_share(values, inside):
     return float(1 - rest.var() / grey.var())
 
 
-def warn_of_doubts(labeler, changes, trends):
+def warn_of_doubts(labeler, changes, trends, rings):
     """Warn of the slices of a fitted GMMLabeler that somebody should look at.
 
     Parameters
@@ -153,46 +152,85 @@ def warn_of_doubts(labeler, changes, trends):
         How much smoothing has changed the mean grey level of a slice.
     trends : array of shape (n_slices,)
         See `trend_share`.
+    rings : array of shape (n_slices,)
+        See `ring_share`.
     """
+    looks = _doubts_of_looks(labeler, changes, trends, rings)
+    for doubtful, message in (*_doubts_of_fits(labeler), *looks):
+        _warn(doubtful, message)
+
+
+def _doubts_of_fits(labeler):
+    """(bool array of the slices, message) of all that mixtures say of themselves."""
     overlap = labeler.separation_ < LEAST_SEPARATION
-    _warn(
-        ~labeler.converged_ & (labeler.n_iter_ >= labeler.max_iter) & (labeler.max_iter > 1),
-        f"The mixture did not converge within {labeler.max_iter} steps in the slices {{}}; "
-        "raise max_iter or tol.",
-    )
-    _warn(
-        labeler.fell_back_ & ~overlap,
-        "The slices {} do not show two phases like those of the stack; they borrow the grey "
-        "levels of both (fell_back_). Look at them: they may be blank, hold one phase only, or "
-        "have an artefact.",
-    )
-    _warn(
-        np.abs(changes) > GREATEST_JUMP * np.ptp(labeler.mixture_.means),
-        "The mean grey level jumps at the slices {}: smoothing along the core mixes them with "
-        "their neighbours. Mark blank slices as outside, level the brightness, or smooth in the "
-        "plane only: smoothing=(0, 1.15, 1.15).",
-    )
-    _warn(
-        ~overlap & (labeler.separation_ < TREND_SEPARATION) & (trends > GREATEST_TREND),
-        "Brightness changes across the slices {} more than between two phases: their labels may "
-        "part a bright side from a dark one. Is there cupping, and only one phase?",
-    )
-    _warn(
-        ~labeler.fell_back_ & (labeler.weights_[:, 1:].sum(axis=1) < LEAST_ICE),
-        f"Less than {LEAST_ICE:.0%} of the slices {{}} would be ice: the bright phase may be an "
-        "artefact, or casing, and the dark one ice.",
-    )
-    _warn(
-        overlap,
-        f"The two phases are less than {LEAST_SEPARATION:g} standard deviations apart in the "
-        "slices {} (separation_): their labels may be noise. Is there only one phase, or too "
-        "little smoothing?",
-    )
+    return [
+        (
+            ~labeler.converged_ & (labeler.n_iter_ >= labeler.max_iter) & (labeler.max_iter > 1),
+            f"The mixture did not converge within {labeler.max_iter} steps in the slices {{}}; "
+            "raise max_iter or tol.",
+        ),
+        (
+            labeler.fell_back_ & ~overlap,
+            "The slices {} do not show two phases like those of the stack; they borrow the grey "
+            "levels of both (fell_back_). Look at them: they may be blank, hold one phase only, "
+            "or have an artefact.",
+        ),
+        (
+            ~labeler.fell_back_ & (labeler.weights_[:, 1:].sum(axis=1) < LEAST_ICE),
+            f"Less than {LEAST_ICE:.0%} of the slices {{}} would be ice: the bright phase may be "
+            "an artefact, or casing, and the dark one ice.",
+        ),
+        (
+            overlap,
+            f"The two phases are less than {LEAST_SEPARATION:g} standard deviations apart in the "
+            "slices {} (separation_): their labels may be noise. Is there only one phase, or too "
+            "little smoothing?",
+        ),
+    ]
+
+
+def _doubts_of_looks(labeler, changes, trends, rings):
+    """The same, of all that the slices look like."""
+    apart = labeler.separation_ >= LEAST_SEPARATION
+    trend = (labeler.separation_ < TREND_SEPARATION) & (trends > GREATEST_TREND)
+    return [
+        (
+            np.abs(changes) > GREATEST_JUMP * np.ptp(labeler.mixture_.means),
+            "The mean grey level jumps at the slices {}: smoothing along the core mixes them with "
+            "their neighbours. Mark blank slices as outside, level the brightness, or smooth in "
+            "the plane only: smoothing=(0, 1.15, 1.15).",
+        ),
+        (
+            apart & trend,
+            "Brightness changes across the slices {} more than between two phases: their labels "
+            "may part a bright side from a dark one. Is there cupping, and only one phase?",
+        ),
+        (
+            apart & ~trend & ~labeler.fell_back_ & (rings > GREATEST_RINGS),
+            "Rings about the middle of the slices {} differ more than two phases: their labels may "
+            "part bright rings from dark ones. Is there only one phase, or is the scan raw, with "
+            "casing and air around the specimen (CoreMasker)?",
+        ),
+    ]
 
 
 def _warn(doubtful, message):
-    """Warn with the numbers of at most ten doubtful slices in the message, if there are any."""
+    """Warn with the numbers of the doubtful slices in the message, if there are any."""
     slices = np.flatnonzero(doubtful)
     if slices.size:
-        some = f"{slices[:10].tolist()}{' ...' if slices.size > 10 else ''}"
-        warnings.warn(message.format(some), stacklevel=4)
+        warnings.warn(message.format(name_slices(slices)), stacklevel=4)
+
+
+def name_slices(slices):
+    """Numbers of slices as text; of more than ten their ranges, of which ten at most.
+
+    Examples
+    --------
+    >>> name_slices(np.array([3, 4, 9])), name_slices(np.r_[:2600, 2700])
+    ('[3, 4, 9]', '[0-2599, 2700]')
+    """
+    if slices.size <= 10:
+        return str(slices.tolist())
+    runs = np.split(slices, np.flatnonzero(np.diff(slices) > 1) + 1)
+    names = [f"{run[0]}-{run[-1]}" if run.size > 1 else str(run[0]) for run in runs]
+    return f"[{', '.join(names[:10])}]{' ...' if len(names) > 10 else ''}"

@@ -11,12 +11,14 @@ from icecoreseg._validation import (
     inside_mask,
     warn_if_outside_unmarked,
 )
-from icecoreseg.labeling._anchor import fit_anchored, typical_mixture
+from icecoreseg.labeling._anchor import fit_anchored, known_phases, typical_mixture
+from icecoreseg.labeling._balance import find_balance
 from icecoreseg.labeling._content import ice_by_level
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling._levels import Levels, mean_change
 from icecoreseg.labeling._noise import check_smoothing, choose_smoothing
-from icecoreseg.labeling._quality import sample_of, trend_share, warn_of_doubts
+from icecoreseg.labeling._quality import trend_share, warn_of_doubts
+from icecoreseg.labeling._rings import ring_share
 from icecoreseg.labeling._smoothing import smoothing_reach
 from icecoreseg.labeling.histogram import pool_histograms
 from icecoreseg.labeling.mixture import Mixture, fit_mixture
@@ -34,12 +36,12 @@ class GMMLabeler(Labeler):
     gives the result of `sklearn.mixture.GaussianMixture` on its voxels, and the labels
     are looked up by grey level.
 
-    Beyond the paper, the scan is smoothed along the core too (neighbouring fine slices
-    show the same grains and bubbles) and its blur taken back, the fit runs to
-    convergence, and a slice with too few voxels of one phase borrows that phase from the
-    whole stack, and the prior counts less where partly filled voxels widen the peaks. For the
-    paper's own recipe use ``GMMLabeler(smoothing=(0, 1.1, 1.1), sharpening=0,
-    anchor_strength=0, tol=1e-3, prior="mixture")``.
+    Beyond the paper, the scan is smoothed along the core too (neighbouring fine slices show the
+    same grains and bubbles) and its blur taken back, the fit runs to convergence, a slice with
+    too few voxels of one phase borrows it from the whole stack, and the posterior is
+    balanced where partly filled voxels bias it. For the paper's own recipe use
+    ``GMMLabeler(smoothing=(0, 1.1, 1.1), sharpening=0, anchor_strength=0, tol=1e-3,
+    prior="mixture")``.
 
     Parameters
     ----------
@@ -58,10 +60,11 @@ class GMMLabeler(Labeler):
     anchor_strength : float
         How much a slice borrows from the mixture of the whole stack, in voxels of the stack
         per voxel of the slice and component; 0 fits every slice alone.
-    prior : {"tempered", "mixture"}
-        Weights of the components in the posterior: those of the mixture, equation (2), or
-        (default) these to the power (1 + noise share) / 2. The mixture takes partly filled
-        voxels for noise, and its threshold leans too far to the rarer phase.
+    prior : {"balanced", "tempered", "mixture"}
+        Weights of the components in the posterior. "mixture": equation (2), whose threshold
+        leans too far to the rarer phase, because it takes partly filled voxels for noise.
+        "tempered": these to the power (1 + noise share) / 2. "balanced": these too, shifted
+        for the whole stack (`balance_`) so that the ice agrees with the mean grey level.
     tol : float
         Change of the mean log-likelihood at which a fit stops.
     max_iter : int
@@ -96,11 +99,15 @@ class GMMLabeler(Labeler):
         Slices that do not show two phases like those of the stack (blank ones, one phase
         only, an artefact) and borrow means and variances, moved to their own peak. ``fit``
         warns of them.
+    balance_ : float
+        Log-odds of ice added to the posterior; 0 if a phase is nowhere thick enough to tell it.
     smoothing_ : (float, float, float)
         Standard deviations (z, y, x) of the smoothing.
     mixture_ : Mixture
         The anchor: the median of the slices with clear phases, or the mixture of the whole
         stack if there are none.
+    phases_ : array of shape (n_known, 2)
+        Grey levels of air and ice in the slices that show both, as brightness drifts.
 
     Raises
     ------
@@ -110,10 +117,9 @@ class GMMLabeler(Labeler):
 
     Notes
     -----
-    ``predict`` fits the mixtures of the slices that it is given; what it takes from ``fit``
-    is the anchor. With smoothing along z the label of a slice depends on its neighbours
-    (five on either side by default); lazy stacks are computed with that overlap, so that
-    their labels equal those of the stack in memory.
+    ``predict`` fits the mixtures of the slices that it is given; what it takes from ``fit`` is
+    the anchor and the balance. With smoothing along z a label depends on neighbouring slices (five
+    on either side by default); lazy stacks are computed with that overlap, to the same labels.
 
     References
     ----------
@@ -143,7 +149,7 @@ class GMMLabeler(Labeler):
         smoothing="auto",
         sharpening=0.8,
         anchor_strength=0.01,
-        prior="tempered",
+        prior="balanced",
         tol=1e-9,
         max_iter=1000,
         reg_covar=1e-6,
@@ -183,13 +189,16 @@ class GMMLabeler(Labeler):
         warn_if_outside_unmarked(X, self.outside)
         given = check_smoothing(self.smoothing)
         self.smoothing_ = given or (choose_smoothing(X, self.outside),) * 3
-        histograms, changes, trends = zip(*self._read(X), strict=True)
+        histograms, *signs = zip(*self._read(X), strict=True)
         if not any(h.n_voxels for h in histograms):
             raise ValueError("X has no voxel inside the specimen: every value is outside.")
         alone = [self._fit_alone(h) for h in histograms]
         self.mixture_ = typical_mixture(alone) or self._fit(pool_histograms(histograms))
-        self._store([self._borrow(*pair) for pair in zip(histograms, alone, strict=True)])
-        warn_of_doubts(self, np.array(changes), np.array(trends))
+        self.phases_ = known_phases(alone, self.mixture_)
+        fits = [self._borrow(*pair) for pair in zip(histograms, alone, strict=True)]
+        self._store(fits)
+        self.balance_ = find_balance(X, self, histograms, fits)
+        warn_of_doubts(self, *map(np.array, signs))
         return self
 
     def predict(self, X):
@@ -264,7 +273,7 @@ class GMMLabeler(Labeler):
         check_positive_int(self.n_components, name="n_components", minimum=2)
         check_choice(self.covariance_type, ("tied", "full"), name="covariance_type")
         check_choice(self.output, ("labels", "fraction", "linear_fraction"), name="output")
-        check_choice(self.prior, ("tempered", "mixture"), name="prior")
+        check_choice(self.prior, ("balanced", "tempered", "mixture"), name="prior")
         check_smoothing(self.smoothing)
         if not 0 <= self.sharpening < np.inf:
             raise ValueError(f"sharpening must be non-negative, got {self.sharpening!r}.")
@@ -280,12 +289,12 @@ class GMMLabeler(Labeler):
             yield Levels(slab, number, self.smoothing_, **options)
 
     def _read(self, X):
-        """Of every slice: its histogram, the change of its mean by smoothing, its trend."""
+        """Of every slice: its histogram, the change of its mean by smoothing, trend and rings."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
             for raw, levels in zip(slab[inner], self._levels(slab, inner), strict=True):
-                some = sample_of(raw.shape)
-                trend = trend_share(levels.values[some], inside_mask(raw[some], self.outside))
-                yield levels.histogram, mean_change(levels, raw, self.outside), trend
+                inside = inside_mask(raw, self.outside)
+                shares = (share(levels.values, inside) for share in (trend_share, ring_share))
+                yield levels.histogram, mean_change(levels, raw, self.outside), *shares
 
     def _fit(self, histogram, **special):
         options = {key: getattr(self, key) for key in _FIT_OPTIONS} | special
@@ -303,7 +312,8 @@ class GMMLabeler(Labeler):
         """(mixture of one slice or None, whether it fell back on the stack's)."""
         if histogram.n_voxels == 0 or self.anchor_strength == 0:
             return alone, False
-        return fit_anchored(histogram, alone, self.mixture_, self.anchor_strength, self._fit)
+        stack = self.mixture_, self.phases_, self.anchor_strength
+        return fit_anchored(histogram, alone, *stack, self._fit)
 
     def _store(self, fits):
         """Fitted attributes, one row per slice."""
@@ -325,17 +335,17 @@ class GMMLabeler(Labeler):
         def work(slab, inner=slice(None)):
             result = np.empty((len(slab[inner]), *slab.shape[1:]), dtype=dtype)
             for row, levels in zip(result, self._levels(slab, inner), strict=True):
-                answer(levels, self._ice(levels, rule), out=row)
+                answer(levels, self._ice(levels.histogram, rule), out=row)
             return result
 
         return map_slabs(work, X, dtype=dtype, halo=self._halo())
 
-    def _ice(self, levels, rule):
+    def _ice(self, histogram, rule=None):
         """Ice content of every bin of a slice."""
-        histogram = levels.histogram
         if histogram.n_voxels == 0:
             return np.zeros(0)
-        return ice_by_level(histogram, self._mixture_of(histogram), rule or self.prior)
+        mixture = self._mixture_of(histogram)
+        return ice_by_level(histogram, mixture, rule or self.prior, self.balance_)
 
     def _mixture_of(self, histogram):
         """Mixture that labels a slice: its own, or the stack's if it can have none."""

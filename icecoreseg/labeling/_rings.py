@@ -1,0 +1,57 @@
+"""Rings: the mark of a scanner, which a mixture takes for a phase where there is only one."""
+
+import numpy as np
+
+GREATEST_RINGS = 0.3
+"""Part of a slice's variance in rings from which on a phase may be nothing but rings."""
+
+ROWS, COLUMNS = 96, 1024
+"""Rows and columns of a slice that are looked at, at least."""
+
+
+def ring_share(values, inside):
+    """Part of the variance of a slice that rings about its middle explain, and no others.
+
+    A reconstruction turns about the middle of its slices. Large pores lie on circles by chance,
+    as well about any other point: what these explain is taken off.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+        Grey levels; a sample of them is looked at.
+    inside : bool array of the same shape
+
+    Returns
+    -------
+    float
+        At most 1; 0 where hardly anything is inside.
+
+    Examples
+    --------
+    >>> rows, columns = np.mgrid[-40:41, -40:41]
+    >>> noise = np.random.default_rng(0).normal(size=rows.shape)
+    >>> radius = np.hypot(rows, columns)
+    >>> bool(ring_share(np.sin(radius) + noise / 2, radius < 40) > 0.5)
+    True
+    >>> bool(ring_share(noise, radius < 40) > 0.1)
+    False
+    """
+    steps = [max(1, n // least) for n, least in zip(values.shape, (ROWS, COLUMNS), strict=True)]
+    some = tuple(slice(None, None, step) for step in steps)
+    rows, columns = np.nonzero(inside[some])
+    grey = values[some][rows, columns].astype(float)
+    if grey.size < 64 or np.ptp(grey) == 0:
+        return 0.0
+    grey -= grey.mean()
+    rows, columns = rows * steps[0], columns * steps[1]
+    middle = (np.array(values.shape) - 1) / 2
+    offsets = np.array([[0, 0], [1, 1], [1, -1], [-1, 1], [-1, -1]]) * (middle / 4)
+    shares = [_explained(np.hypot(rows - y, columns - x), grey) for y, x in middle + offsets]
+    return float(shares[0] - np.mean(shares[1:]))
+
+
+def _explained(radius, grey):
+    """Part of the variance in the means of rings one voxel wide."""
+    ring = np.rint(radius).astype(np.int32)
+    count = np.maximum(np.bincount(ring), 1)
+    return (np.bincount(ring, grey) ** 2 / count).sum() / (grey @ grey)
