@@ -33,7 +33,7 @@ BEYOND = 1.2
 """How much further than from the first to the second depth the pure level is."""
 
 REACH = max(DEPTHS)
-RIM = 3
+RIM = 2
 """Voxels along the rim of the specimen that do not count: what is outside is blurred into them."""
 
 LEAST = 10
@@ -41,6 +41,9 @@ LEAST = 10
 
 SHALLOW_ERROR, STEP_ERROR, MEAN_ERROR = 0.05, 0.3, 0.001
 """Doubts about levels known at the first depth only, the last step, the ice fraction."""
+
+TOLERANCE = 0.0015
+"""Difference of ice fractions that is not worth a shift."""
 
 MOST_LIKELY = 4.0
 """Standard deviation of the shift, in log-odds, before anything is known of it."""
@@ -178,12 +181,14 @@ class _Tally:
         mean_error = MEAN_ERROR + (noise / self.all[0]) ** 0.5
         errors = (1 - wanted) * air_error, wanted * ice_error, mean_error
         shifts = [_shift(counts, wanted, np.linalg.norm(errors)) for counts in self.odds]
-        return float(np.median([0.0, *shifts]).round(2))
+        return float(np.median([0.0, *shifts]).round(2)) + 0.0  # not -0.0
 
 
 def _shift(counts, wanted, error):
     """Shift of log-odds that makes the mean probability the ice fraction that is wanted."""
     found = expit(ODDS + SHIFTS[:, None]) @ counts / counts.sum()
+    now = found[len(SHIFTS) // 2]
+    wanted = np.clip(now, wanted - TOLERANCE, wanted + TOLERANCE)
     misfit = ((found - wanted) / error) ** 2 + (SHIFTS / MOST_LIKELY) ** 2
     return SHIFTS[np.argmin(misfit)]
 

@@ -61,10 +61,9 @@ class GMMLabeler(Labeler):
         How much a slice borrows from the mixture of the whole stack, in voxels of the stack
         per voxel of the slice and component; 0 fits every slice alone.
     prior : {"balanced", "tempered", "mixture"}
-        Weights of the components in the posterior. "mixture": equation (2), whose threshold
-        leans too far to the rarer phase, because it takes partly filled voxels for noise.
-        "tempered": these to the power (1 + noise share) / 2. "balanced": these too, shifted
-        for the whole stack (`balance_`) so that the ice agrees with the mean grey level.
+        Weights of the components in the posterior. "mixture": those of equation (2), which take
+        partly filled voxels for noise. "tempered": these to the power (1 + noise share) / 2.
+        "balanced": that, shifted (`balance_`) so that the ice agrees with the mean grey level.
     tol : float
         Change of the mean log-likelihood at which a fit stops.
     max_iter : int
@@ -112,8 +111,7 @@ class GMMLabeler(Labeler):
     Raises
     ------
     ValueError
-        If X is not a 3-D grey stack, if it has no voxel inside, or if a parameter is
-        wrong.
+        If X is no 3-D grey stack or has no voxel inside, or if a parameter is wrong.
 
     Notes
     -----
