@@ -107,7 +107,8 @@ def _windows(X, first, last, labeler):
     if is_lazy(X):
         import dask
 
-        slabs = dask.compute(*slabs)
+        copies = (slab.map_blocks(np.copy, dtype=X.dtype) for slab in slabs)  # chunks can go
+        slabs = dask.compute(*copies)
     yield from (
         (slab, place[0].start, part) for slab, place, part in zip(slabs, outer, inner, strict=True)
     )
