@@ -8,10 +8,12 @@ from skimage.draw import polygon2mask
 
 from icecoreseg.datasets import make_ice_core
 from icecoreseg.preprocessing import core_mask
+from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._cut import mask_within
 from icecoreseg.preprocessing._fan import ANGLES, closed_path
 from icecoreseg.preprocessing._reduce import block_mean
-from icecoreseg.preprocessing._steady import steady
+from icecoreseg.preprocessing._steady import HALO, alike_slices
+from icecoreseg.preprocessing._view import pack, pool
 
 
 @settings(deadline=None, max_examples=25)
@@ -50,25 +52,57 @@ def test_mask_is_that_of_the_polygon(row, column, radius, ripple, waves):
     assert (mask ^ polygon2mask((40, 37), corners)).sum() <= 6  # pixels on the line itself
 
 
-def test_steady_outvotes_two_of_five():
+def test_two_of_five_slices_are_outvoted():
     outlines = np.full((7, 6), 30.0)
     outlines[2:4, 2:] = 20
     outlines[6] = np.nan
-    combined, borrowed, changed = steady(outlines)
+    chosen, borrowed, changed = alike_slices(outlines)
     assert borrowed.nonzero()[0].tolist() == [2, 3]
-    assert np.nanmin(combined) == 30
-    assert np.isnan(combined[6]).all()
+    for number in range(6):  # all are searched in slices with a radius of 30 pixels only
+        company = number - HALO + chosen[number].nonzero()[0]
+        assert np.all(outlines[company, 2] == 30)
+        assert set(company) >= {number - 2, number - 1, number + 1, number + 2} & {0, 1, 4, 5}
+    assert not chosen[6].any()
     assert not changed.any()
 
 
-def test_steady_knows_a_line_about_another_centre():
+def test_a_line_about_another_centre_is_known():
     """The same circle, seen from a centre six pixels off, is no change."""
     outlines = np.full((5, 2 + ANGLES.size), 30.0)
     outlines[2, 0] += 6
     outlines[2, 2:] = np.sqrt(900 - (6 * np.cos(ANGLES)) ** 2) - 6 * np.sin(ANGLES)
-    assert not np.any(steady(outlines)[1:])
+    assert not np.any(alike_slices(outlines)[1:])
     outlines[2, 2:] = 30
-    assert steady(outlines)[1].nonzero()[0].tolist() == [2]
+    assert alike_slices(outlines)[1].nonzero()[0].tolist() == [2]
+
+
+def test_pooled_slices_show_every_grain_but_not_a_fault():
+    """Four slices, each with half of the pixels of a disc; one has a bar far outside it."""
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:80, :80] - 40
+    disc = np.hypot(rows, columns) < 20
+    owner = random.integers(0, 4, disc.shape)
+    grains = np.stack([disc & ((owner == n) | (owner == (n + 1) % 4)) for n in range(4)])
+    grains[2, 38:42, 66:78] = True
+    ice, together = pool([pack(one.astype(np.float32), one) for one in grains])
+    assert np.array_equal(together, disc)
+    assert np.array_equal(ice > 0.5, disc)
+
+
+@pytest.mark.parametrize("n_breaks", [0, 1])
+def test_ball_rolls_over_pores_and_into_breaks(n_breaks):
+    """A disc of radius 45 with round pores of radius 3, some at the rim, and a chip of 15."""
+    random = np.random.default_rng(1)
+    rows, columns = np.mgrid[:120, :120] - 60
+    grains = np.hypot(rows, columns) < 45
+    for row, column in random.uniform(-45, 45, (60, 2)):
+        grains &= np.hypot(rows - row, columns - column) > 3
+    chip = np.hypot(rows, columns - 45) < 15 * n_breaks
+    _, centre, radii, ball = roll_ball(grains & ~chip)
+    whole = (np.hypot(rows, columns) < 45) & ~chip
+    mask = mask_within(np.concatenate([centre, radii]), grains.shape)
+    assert 3 < ball < 12
+    assert (mask & whole).sum() > 0.98 * (mask | whole).sum()
 
 
 @pytest.mark.parametrize("kind", ["snow", "firn"])

@@ -48,15 +48,19 @@ class Casing(NamedTuple):
         return np.hypot(rows - self.row, columns - self.column)
 
 
-def find_casing(image):
+def find_casing(image, smooth=None):
     """The casing in a reduced slice, or None.
 
     Parameters
     ----------
     image : float32 array of shape (n_rows, n_columns)
         On the scale of air 0 and ice 1.
+    smooth : float32 array of shape (n_rows, n_columns), optional
+        The same without much noise, if it is known already.
     """
-    rays = _rays_from_the_middle(ndimage.uniform_filter(image, 3))
+    if smooth is None:
+        smooth = ndimage.uniform_filter(image, 3)
+    rays = _rays_from_the_middle(smooth)
     for level in (1.4, 0.5, 0.3):  # a wall brighter than ice; whatever is outermost; a dark wall
         circle = _outermost_circle(rays, level, image.shape)
         if circle is not None:

@@ -31,7 +31,7 @@ class Fan:
         Within the picture; in the casing or beyond.
     """
 
-    def __init__(self, image, casing, centre, base, offsets, rays=4):
+    def __init__(self, image, wall, centre, base, offsets, rays=4):
         self.base = base
         self.step = offsets[1] - offsets[0]
         self.start = offsets[0] + self.step / 2
@@ -42,12 +42,10 @@ class Fan:
         self.seen = np.isfinite(values).all(axis=0)
         self.values = np.where(self.seen, values.mean(axis=0), 0)
         self.hidden = np.zeros(self.seen.shape, dtype=bool)
-        if casing is not None:
-            rows = centre[0] + np.sin(ANGLES)[:, np.newaxis] * self.radii
-            columns = centre[1] + np.cos(ANGLES)[:, np.newaxis] * self.radii
-            distance = casing.distance(rows, columns)
-            self.hidden = distance > casing.inner
-            self.values -= np.interp(distance, casing.blur_radii, casing.blur)
+        if np.isfinite(wall[2]):
+            rows = centre[0] - wall[0] + np.sin(ANGLES)[:, np.newaxis] * self.radii
+            columns = centre[1] - wall[1] + np.cos(ANGLES)[:, np.newaxis] * self.radii
+            self.hidden = rows**2 + columns**2 > wall[2] ** 2
 
     def fraction_within(self, outline):
         """Mean ice fraction in the outer half of an outline."""
@@ -72,35 +70,32 @@ class Fan:
 
     def _balance(self, fraction):
         """What an outline gains per angle if it runs at each of the samples' outer ends."""
-        gain = np.where(self.seen, self.values - fraction / 2, 0)
+        gain = np.where(self.seen, self.values - fraction_at_rim(fraction), 0)
         gain[self.hidden] = _FORBIDDEN
         return np.cumsum(gain, axis=1) * self.step
 
-    def _read(self, balance, radii):
-        """A balance at radii of shape (N_ANGLES, n), interpolated; emptiness lies beyond."""
-        places = (radii - self.base[:, np.newaxis] - self.start) / self.step
-        held = np.clip(places, 0, balance.shape[1] - 1)
-        low = np.minimum(held.astype(np.intp), balance.shape[1] - 2)
-        left = np.take_along_axis(balance, low, axis=1)
-        right = np.take_along_axis(balance, low + 1, axis=1)
-        return left + (held - low) * (right - left) - np.abs(places - held) * self.step
-
-    def best_radii(self, fraction, pore_length, base):
+    def best_radii(self, fraction, pore_length):
         """Radii of the closed path that encloses most ice for least air.
 
         Leaving the base costs so much that pores are not entered. Where the base is beyond
         the picture the path follows it.
         """
-        low, high = self.radii[:, 0].min() - base.max(), self.radii[:, -1].max() - base.min()
-        away = np.arange(low, high, self.step)
-        total = self._read(self._balance(fraction), base[:, np.newaxis] + away)
-        places = np.rint((base - self.base - self.start) / self.step).astype(np.intp)
-        places = np.clip(places, 0, self.seen.shape[1] - 1)
-        unseen = ~np.take_along_axis(self.seen, places[:, np.newaxis], axis=1)[:, 0]
-        total[unseen] = -fraction * np.abs(away)
-        stiffness = _stiffness(fraction, pore_length, base)
+        total = self._balance(fraction)
+        away = self.start + self.step * np.arange(total.shape[1])
+        nearest = np.abs(away).argmin()
+        total[~self.seen[:, nearest]] = -fraction * np.abs(away)
+        stiffness = _stiffness(fraction, pore_length, self.base)
         path = closed_path(total, stiffness * self.step)
-        return np.maximum(base + ndimage.gaussian_filter1d(away[path], 2, mode="wrap"), 0)
+        moved = ndimage.gaussian_filter1d(away[path], 2, mode="wrap")
+        return np.maximum(self.base + moved, 0)
+
+
+def fraction_at_rim(fraction):
+    """Mean ice fraction right at the rim of a specimen of a fraction: half, and less in snow.
+
+    There grains are cut, and what is left of them is smaller than grains are inside.
+    """
+    return fraction * min(0.5, 0.35 + 0.2 * fraction)
 
 
 def _stiffness(fraction, pore_length, outline):

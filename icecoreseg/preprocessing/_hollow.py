@@ -38,7 +38,7 @@ def holds_only_air(slices, levels):
 def _holds_air(image):
     """True for air in a casing, False for no bright thing at all, None for anything else."""
     smooth = ndimage.uniform_filter(image, 3)
-    casing = find_casing(image)
+    casing = find_casing(image, smooth)
     if casing is None:
         return None if (smooth > _LEAST_ICE).mean() > _LEAST_SHARE else False
     distance = casing.distance(*np.ogrid[: image.shape[0], : image.shape[1]])
@@ -50,14 +50,15 @@ def _holds_air(image):
     return True if alike and (inside > _LEAST_ICE).mean() <= _LEAST_SHARE else None
 
 
-def values_in_casing(slices, levels):
-    """Grey values well within the casing, of reduced slices without much noise.
+def values_in_casing(slices, levels, stride=1):
+    """Grey values of the slices well within the casing, of every `stride`-th row and column.
 
     Parameters
     ----------
     slices : list of arrays of shape (n_rows, n_columns)
     levels : tuple (dark, bright) of float
         As for `holds_only_air`.
+    stride : int
 
     Returns
     -------
@@ -66,10 +67,10 @@ def values_in_casing(slices, levels):
     """
     found = [np.empty(0)]
     for pixels in slices:
-        image = occupancy(pixels, reduction_factor(pixels.shape), levels)
-        casing = find_casing(image)
+        factor = reduction_factor(pixels.shape)
+        casing = find_casing(occupancy(pixels, factor, levels))
         if casing is not None:
-            distance = casing.distance(*np.ogrid[: image.shape[0], : image.shape[1]])
-            smooth = ndimage.uniform_filter(image, 3)
-            found.append(smooth[distance < casing.blur_radii[0]])
-    return levels[0] + (levels[1] - levels[0]) * np.concatenate(found)
+            rows, columns = np.ogrid[: pixels.shape[0] : stride, : pixels.shape[1] : stride]
+            distance = casing.distance((rows + 0.5) / factor - 0.5, (columns + 0.5) / factor - 0.5)
+            found.append(pixels[::stride, ::stride][distance < casing.blur_radii[0]])
+    return np.concatenate(found)

@@ -17,6 +17,7 @@ _WALL = 0.4  # of the casing's blur, on the scale of ice; nearer to it all is ca
 _SPECK = 4
 _BEYOND = 16  # the part of a picture by which a cut-out specimen is taken to go on
 _ROUND = 2.5
+_LEAST_ROUND = 0.6  # of all around, or it is no ellipse
 _N_ROUNDS = 30
 
 _RAYS = 2 * np.pi * np.arange(_FINER * ANGLES.size) / (_FINER * ANGLES.size)
@@ -36,39 +37,26 @@ def find_grains(smooth, casing):
 
     Returns
     -------
-    bool array of shape (n_rows, n_columns)
+    ice : float32 array of shape (n_rows, n_columns)
+        The same without casing and its blur.
+    grains : bool array of shape (n_rows, n_columns)
     """
-    grains = smooth > _ICE
+    wall = np.zeros((), dtype=bool)
     if casing is not None:
-        rows, columns = np.ogrid[: grains.shape[0], : grains.shape[1]]
+        rows, columns = np.ogrid[: smooth.shape[0], : smooth.shape[1]]
         square = np.float32(rows - casing.row) ** 2 + np.float32(columns - casing.column) ** 2
-        rows, columns = np.nonzero(grains & (square > casing.blur_radii[0] ** 2))
-        distance = casing.distance(rows, columns)
-        blur = np.interp(distance, casing.blur_radii, casing.blur)
-        wall = (blur > _WALL) | (distance > casing.inner)
-        grains[rows, columns] = ~wall & (smooth[rows, columns] - blur > _ICE)
+        beyond = square > casing.inner**2
+        smooth = np.where(beyond, np.float32(0), smooth)
+        rows, columns = np.nonzero((square > casing.blur_radii[0] ** 2) & ~beyond)
+        blur = np.interp(np.sqrt(square[rows, columns]), casing.blur_radii, casing.blur)
+        smooth[rows, columns] -= blur
+        wall = np.zeros(smooth.shape, dtype=bool)
+        wall[rows, columns] = blur > _WALL
+    grains = (smooth > _ICE) & ~wall
     labels, _ = ndimage.label(grains, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return (sizes > _SPECK)[labels]
-
-
-def largest_group(grains, reach):
-    """Grains no further than about `reach` pixels from the next: the group of most of them."""
-    block = max(1, int(reach / 2))
-    shape = [-(-edge // block) for edge in grains.shape]
-    padded = np.zeros([block * edge for edge in shape], dtype=bool)
-    padded[: grains.shape[0], : grains.shape[1]] = grains
-    coarse = padded.reshape(shape[0], block, shape[1], block).any(axis=(1, 3))
-    near = ndimage.binary_dilation(coarse, np.ones((3, 3)))
-    labels, n_groups = ndimage.label(near)
-    if n_groups < 2:
-        return grains
-    main = labels == np.bincount(labels[coarse]).argmax()
-    rows, columns = np.nonzero(grains)
-    kept = np.zeros_like(grains)
-    kept[rows, columns] = main[rows // block, columns // block]
-    return kept
+    return smooth, (sizes > _SPECK)[labels]
 
 
 def hull_radii(grains, centre):
@@ -118,7 +106,7 @@ def _extremes(grains):
     return (np.concatenate(part) for part in zip(*points, strict=True))
 
 
-def round_out(hull, fraction, pore_length):
+def round_out(hull, broken, fraction, pore_length):
     """Widen a hull by what it is expected to lack.
 
     The hull of n points drawn at random from a disc of radius r lacks, at its rim,
@@ -128,6 +116,8 @@ def round_out(hull, fraction, pore_length):
     Parameters
     ----------
     hull : array of shape (n_angles,)
+    broken : bool array of shape (n_angles,)
+        Where it is none: there it is no part of an ellipse.
     fraction : float
         Of ice within it.
     pore_length : float
@@ -139,21 +129,26 @@ def round_out(hull, fraction, pore_length):
     """
     per_grain = pore_length**2 * float(np.clip(1 - fraction, 0.02, 1))
     lack = 0.69 * per_grain ** (2 / 3) * hull.mean() ** (-1 / 3)
-    ellipse = _enclosing_ellipse(hull, lack + 0.3)
-    is_round = ellipse - hull < _ROUND * lack + 0.5
-    return np.where(is_round, np.maximum(ellipse, hull), hull + lack)
+    widened = hull + lack
+    if broken.mean() > 1 - _LEAST_ROUND:
+        return widened
+    ellipse = _enclosing_ellipse(hull, ~broken, lack + 0.3)
+    is_round = (ellipse - hull < _ROUND * lack + 0.5) & ~broken
+    if is_round.mean() < _LEAST_ROUND:
+        return widened
+    return np.where(is_round, np.maximum(ellipse, hull), widened)
 
 
-def _enclosing_ellipse(hull, tolerance):
-    """Radii with two waves around, along the outermost parts of a hull.
+def _enclosing_ellipse(hull, whole, tolerance):
+    """Radii with two waves around, along the outermost parts of a hull where it is whole.
 
     Least squares, in which what lies further inside than the tolerance counts less and less.
     """
-    weights = np.ones(hull.size)
+    weights = whole.astype(np.float64)
     for turn in range(_N_ROUNDS):
         weighted = WAVES * weights
         radii = np.linalg.solve(weighted @ WAVES.T, weighted @ hull) @ WAVES
         inside = radii - hull
-        scale = max(tolerance, np.abs(inside).mean() if turn < 8 else 0)
-        weights = np.where(inside < 0, 1, 1 / (1 + (inside / scale) ** 2) ** 2)
+        scale = max(tolerance, np.abs(inside[whole]).mean() if turn < 8 else 0)
+        weights = whole * np.where(inside < 0, 1, 1 / (1 + (inside / scale) ** 2) ** 2)
     return radii

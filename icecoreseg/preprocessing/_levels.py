@@ -45,6 +45,27 @@ def grey_levels(values):
     return _medians(parts)
 
 
+def two_levels(values):
+    """Medians of the values on either side of Otsu's threshold; None if they have one level.
+
+    Parameters
+    ----------
+    values : array of shape (n_values,)
+        None of them of a casing.
+
+    Returns
+    -------
+    tuple (air, ice) of float, or None
+
+    Examples
+    --------
+    >>> two_levels(np.repeat([22.0, 115.0], [95, 5]))
+    (22.0, 115.0)
+    """
+    parts = _two_classes(values)
+    return None if parts is None else _medians(parts)
+
+
 def levels_with_casing(values):
     """Grey levels below and above Otsu's threshold, if the class above may be a casing.
 

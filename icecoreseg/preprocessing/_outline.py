@@ -1,13 +1,13 @@
 """The outline of the specimen: the closed line that parts tissue from emptiness best.
 
-Snow is mostly air, so no threshold shows its outline. First comes the convex hull of all
-ice, which a loose fragment does not widen and a pore at the rim does not dent. From
-there the line may depart inwards: in polar coordinates it is a radius per angle, and the
-best one holds as much ice and as little air as can be, which is the two-level model of
-Chan and Vese (2001, doi 10.1109/83.902291): inside the mean ice fraction is f, outside
-0, so that a pixel with ice fraction t speaks for the inside with ``t - f / 2``. It is
-found exactly, by dynamic programming. Departing costs so much that the line does not
-enter pores, but follows breaks that are much wider.
+Snow is mostly air, so no threshold shows its outline. A ball that is larger than the pores
+is rolled around the ice: it tells breaks from pores. Where nothing is broken the line is
+the convex hull of the ice, widened by what a hull of so many grains lacks; else it
+follows the ball. From there it moves a little, to where it holds as much ice and as little
+air as can be, which is the two-level model of Chan and Vese (2001, doi
+10.1109/83.902291): inside the mean ice fraction is f, outside 0, so that a pixel with
+ice fraction t speaks for the inside with ``t - f / 2``. It is found exactly, by dynamic
+programming.
 """
 
 from typing import NamedTuple
@@ -15,15 +15,19 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._casing import find_casing
 from icecoreseg.preprocessing._fan import ANGLES, N_ANGLES, Fan
-from icecoreseg.preprocessing._hull import find_grains, hull_radii, largest_group, round_out
+from icecoreseg.preprocessing._hull import find_grains, hull_radii, round_out
+from icecoreseg.preprocessing._view import pack
 
-_COARSE_STEPS = 120
-_BAND = 5.0
+_COARSE_STEPS = 80
+_BAND = 6.0
 _FINE_STEPS = (0.2, 0.5)
 _LEAST_TISSUE = 0.002
-_LOOSE = 1.5  # pores between a fragment and the specimen
+_DOUBT = 0.4  # of the ball's radius
+_SHALLOW, _DEEP = 0.15, 0.9  # of the ball's radius
+_PIXELS = 2.0  # and more, for the grid
 
 
 class Outline(NamedTuple):
@@ -35,10 +39,11 @@ class Outline(NamedTuple):
 
 
 NO_OUTLINE = Outline(np.nan, np.nan, np.full(N_ANGLES, np.nan))
+NO_WALL = (0.0, 0.0, np.inf)
 
 
-def find_outline(image):
-    """The outline of the specimen in one reduced slice.
+def look(image):
+    """What one reduced slice shows of its specimen.
 
     Parameters
     ----------
@@ -47,28 +52,78 @@ def find_outline(image):
 
     Returns
     -------
+    view : uint8 array of shape (n_rows, n_columns)
+        See `pack`.
+    wall : tuple (row, column, radius)
+        Inner wall of the casing; an infinite radius without one.
+    line : Outline
+        A first one, by this slice alone.
+    doubt : float
+        Pixels by which it may be wrong on the whole, for want of grains at the rim.
+    """
+    smooth = ndimage.uniform_filter(image, 3)
+    casing = find_casing(image, smooth)
+    wall = NO_WALL if casing is None else (casing.row, casing.column, casing.inner)
+    ice, grains = find_grains(smooth, casing)
+    if _too_few(grains, casing):
+        return pack(ice, grains & False), wall, NO_OUTLINE, 0.0
+    line, _, ball = _unbroken_hull(grains)
+    return pack(ice, grains), wall, line, _DOUBT * ball
+
+
+def find_outline(ice, grains, wall):
+    """The outline of the specimen in what one or more slices show.
+
+    Parameters
+    ----------
+    ice : float32 array of shape (n_rows, n_columns)
+        Ice fraction, without casing.
+    grains : bool array of shape (n_rows, n_columns)
+        Pixels that hold ice for sure.
+    wall : tuple (row, column, radius)
+        Inner wall of the casing.
+
+    Returns
+    -------
     Outline
     """
-    casing = find_casing(image)
-    smooth = ndimage.uniform_filter(image, 3)
-    grains = find_grains(smooth, casing)
-    if _too_few(grains, casing):
+    if not grains.any():
         return NO_OUTLINE
-    centre = ndimage.center_of_mass(grains)
-    centre = _centroid(centre, hull_radii(grains, centre))
-    hull = hull_radii(grains, centre)
-    offsets = np.linspace(0, hull.max() + 3, _COARSE_STEPS)
-    coarse = Fan(smooth, casing, centre, np.zeros(N_ANGLES), offsets, rays=2)
-    pore = coarse.pore_length(coarse.fraction_within(hull), hull)
-    hull = hull_radii(largest_group(grains, _LOOSE * pore + 2), centre)
-    fraction = coarse.fraction_within(hull)
-    pore = coarse.pore_length(fraction, hull)
-    base = _within(casing, centre, round_out(hull, fraction, pore))
-    radii = coarse.best_radii(fraction, pore, base)
-    step = float(np.clip(radii.mean() / 400, *_FINE_STEPS))
-    low, high = (radii - base).min() - _BAND, (radii - base).max() + _BAND
-    fine = Fan(image, casing, centre, base, np.arange(low, high, step))
-    return Outline(*centre, fine.best_radii(fraction, pore, base).astype(np.float32))
+    (row, column, radii), broken, _ = _unbroken_hull(grains)
+    centre = row, column
+    offsets = np.linspace(0, radii.max() + 3, _COARSE_STEPS)
+    fan = Fan(ice, wall, centre, np.zeros(N_ANGLES), offsets, rays=2)
+    fraction = fan.fraction_within(radii)
+    pore = fan.pore_length(fraction, radii)
+    base = _within(wall, centre, round_out(radii, broken, fraction, pore))
+    step = float(np.clip(base.mean() / 400, *_FINE_STEPS))
+    fan = Fan(ice, wall, centre, base, np.arange(-_BAND, _BAND, step))
+    return Outline(*centre, fan.best_radii(fraction, pore).astype(np.float32))
+
+
+def _unbroken_hull(grains):
+    """Hull of the grains where nothing is broken, else what a ball reached."""
+    kept, centre, reached, ball = roll_ball(grains)
+    hull = hull_radii(kept, centre)
+    depth = hull - reached
+    broken = runs_with(depth > _SHALLOW * ball + _PIXELS / 4, depth > _DEEP * ball + _PIXELS)
+    return Outline(*centre, np.where(broken, reached, hull)), broken, ball
+
+
+def runs_with(there, mark):
+    """Those runs that hold a mark, in cyclic arrays of shape (n,).
+
+    Examples
+    --------
+    >>> there, mark = np.array([[1, 0, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1]], dtype=bool)
+    >>> runs_with(there, mark).astype(int)
+    array([1, 0, 0, 0, 0, 1])
+    """
+    start = int(there.argmin())
+    labels, n_runs = ndimage.label(np.roll(there, -start))
+    marked = np.zeros(n_runs + 1, dtype=bool)
+    marked[labels[np.roll(mark & there, -start)]] = True
+    return np.roll(marked[labels], start)
 
 
 def _too_few(grains, casing):
@@ -80,18 +135,7 @@ def _too_few(grains, casing):
     return rows.size < max(4, _LEAST_TISSUE * grains.size)
 
 
-def _within(casing, centre, radii):
+def _within(wall, centre, radii):
     """Radii cut off at the inner wall of the casing."""
-    if casing is None:
-        return radii
     rows, columns = centre[0] + radii * np.sin(ANGLES), centre[1] + radii * np.cos(ANGLES)
-    return radii - np.maximum(casing.distance(rows, columns) - casing.inner, 0)
-
-
-def _centroid(centre, radii):
-    """Of the area within radii about a centre."""
-    area, arm = (radii**2).sum(), radii**3 * 2 / 3
-    return (
-        centre[0] + (arm * np.sin(ANGLES)).sum() / area,
-        centre[1] + (arm * np.cos(ANGLES)).sum() / area,
-    )
+    return radii - np.maximum(np.hypot(rows - wall[0], columns - wall[1]) - wall[2], 0)

@@ -1,11 +1,17 @@
-"""Outlines that stay steady along the core.
+"""Which slices show the same outline, and where it changes along the core.
 
-An outline is found slice by slice. Errors are mostly inward, into pores, and other
-slices have pores elsewhere: the radii of alike neighbours are combined above their
-median. A slice that stands alone among its nearest neighbours takes their outline.
+A first outline is found slice by slice. Slices whose outlines are alike are then searched
+together. A slice that stands alone among its nearest neighbours takes their outline.
 """
 
+import warnings
+
 import numpy as np
+
+from icecoreseg.preprocessing._fan import N_ANGLES
+from icecoreseg.preprocessing._outline import find_outline
+from icecoreseg.preprocessing._reduce import reduction_factor
+from icecoreseg.preprocessing._view import pool
 
 HALO = 6
 """Neighbours on either side with which a slice is combined."""
@@ -14,24 +20,23 @@ _NEAREST = slice(HALO - 2, HALO + 3)
 """Those of them that can outvote a slice, and itself."""
 
 _TOLERANCE = 0.04
-_LEAST_TOLERANCE = 3.0  # reduced pixels: a pore or two at the rim of snow in small pictures
-_HEIGHT = 0.75
+_LEAST_TOLERANCE = 3.0  # pixels
 
 
-def steady(outlines, pixel=1.0):
-    """Combine each outline with those of its neighbours.
+def alike_slices(outlines, doubt=0.0):
+    """With which of its neighbours each slice is searched.
 
     Parameters
     ----------
     outlines : array of shape (n_slices, 2 + n_angles)
-        Row, column and radii; NaN where a slice holds no ice.
-    pixel : float
-        What a pixel of the reduced slices measures, in the units of the outlines.
+        Row, column and radii in reduced pixels; NaN where a slice holds no ice.
+    doubt : float or array of shape (n_slices,)
+        Pixels by which the outline of an unchanged specimen may differ between slices.
 
     Returns
     -------
-    steady : array of shape (n_slices, 2 + n_angles)
-        NaN where the slice itself holds no ice.
+    chosen : bool array of shape (n_slices, 2 HALO + 1)
+        Itself (in the middle) and its neighbours; none where the slice holds no ice.
     borrowed : bool array of shape (n_slices,)
         Whether a slice was outvoted: its outline is that of its neighbours.
     changed : bool array of shape (n_slices,)
@@ -41,14 +46,18 @@ def steady(outlines, pixel=1.0):
     --------
     >>> outlines = np.full((6, 5), 40.0)
     >>> outlines[3] = 50
-    >>> combined, borrowed, changed = steady(outlines)
-    >>> combined[:, -1].tolist(), borrowed.nonzero()[0].tolist(), changed.any().tolist()
-    ([40.0, 40.0, 40.0, 40.0, 40.0, 40.0], [3], False)
+    >>> chosen, borrowed, changed = alike_slices(outlines)
+    >>> borrowed.nonzero()[0].tolist(), changed.any().tolist()
+    ([3], False)
+    >>> (chosen[2].nonzero()[0] - HALO + 2).tolist(), (chosen[3].nonzero()[0] - HALO + 3).tolist()
+    ([0, 1, 2, 4, 5], [1, 2, 4, 5])
     """
     windows = _windows(outlines)
     there = np.isfinite(windows[:, :, 0])
     apart = np.abs(_about(windows, outlines[:, np.newaxis, :2]) - outlines[:, np.newaxis, 2:])
-    limit = np.maximum(_LEAST_TOLERANCE * pixel, _TOLERANCE * outlines[:, 2:].mean(axis=1))
+    limit = np.maximum(
+        _TOLERANCE * outlines[:, 2:].mean(axis=1), np.maximum(_LEAST_TOLERANCE, doubt)
+    )
     alike = there & (apart.mean(axis=2) <= limit[:, np.newaxis])  # False against NaN
     found = there[:, HALO]
     against = (there & ~alike)[:, _NEAREST].sum(axis=1)
@@ -56,11 +65,9 @@ def steady(outlines, pixel=1.0):
     nearest = np.zeros(2 * HALO + 1, dtype=bool)
     nearest[_NEAREST] = True
     chosen = np.where(borrowed[:, np.newaxis], there & ~alike & nearest, alike)
-    combined = _combine(windows, chosen)
-    combined[~found] = np.nan
     steps = found & there[:, HALO - 1] & ~alike[:, HALO - 1]
     changed = steps & ~borrowed & ~np.roll(borrowed, 1)
-    return combined, borrowed, changed
+    return chosen, borrowed, changed
 
 
 def _about(outlines, centres):
@@ -77,20 +84,74 @@ def _windows(outlines):
     return np.moveaxis(windows, 2, 1)
 
 
-def _combine(windows, chosen):
-    """Of the chosen outlines: median centres, and about these the upper quartile of radii."""
-    windows = np.where(chosen[:, :, np.newaxis], windows, np.nan)
-    n_chosen = chosen.sum(axis=1)
-    centres = _ranked(windows[..., :2], n_chosen, 0.5)
-    radii = _ranked(_about(windows, centres[:, np.newaxis]), n_chosen, _HEIGHT)
-    return np.concatenate([centres, radii], axis=1)
+def record_type(shape):
+    """Data type of what is kept of a slice of a shape: little, so that all slices can be kept.
+
+    A ``view`` (see `pack`), the inner ``wall`` of the casing, the first ``line`` by this slice
+    alone, and its ``doubt``, all in reduced pixels.
+    """
+    reduced = tuple(edge // reduction_factor(shape) for edge in shape)
+    line = (np.float32, 2 + N_ANGLES)
+    view, wall = (np.uint8, reduced), (np.float32, 3)
+    return np.dtype([("view", *view), ("wall", *wall), ("line", *line), ("doubt", np.float32)])
 
 
-def _ranked(values, n_chosen, height):
-    """Quantile over axis 1 of what is not NaN."""
-    ranked = np.sort(values, axis=1)  # NaN comes last
-    place = height * np.maximum(n_chosen - 1, 0)
-    every, low = np.arange(len(ranked)), place.astype(np.intp)
-    high = np.minimum(low + 1, np.maximum(n_chosen - 1, 0))
-    part = (place - low)[:, np.newaxis]
-    return (1 - part) * ranked[every, low] + part * ranked[every, high]
+def outline_slab(seen, numbers, inner, *, factor, known, quiet):
+    """Outlines of the inner slices of a slab, with warnings that name slices.
+
+    Parameters
+    ----------
+    seen : array of shape (n_slices, 1, 1)
+        Of `record_type`.
+    numbers : int array of shape (n_slices, 1, 1)
+    inner : slice
+    factor : int
+        Pixels of a slice per reduced pixel.
+    known : bool
+        Whether the levels of air and ice are; else the first lines are taken as they are.
+    quiet : bool
+        Without warnings.
+
+    Returns
+    -------
+    float32 array of shape (n_inner, 1, 3 + N_ANGLES)
+        Row and column of the centre, radii, and whether the outline is borrowed.
+    """
+    seen, numbers = seen[:, 0, 0], numbers.ravel()[inner]
+    chosen, borrowed, changed = (part[inner] for part in alike_slices(seen["line"], seen["doubt"]))
+    places = np.arange(len(seen))[inner]
+    lines = seen["line"][inner]
+    if known:
+        lines = np.stack(
+            [_pooled(seen, row, place) for row, place in zip(chosen, places, strict=True)]
+        )
+    if not quiet:
+        _warn_of_changes(numbers[borrowed], numbers[changed])
+    centres = (lines[:, :2] + 0.5) * factor - 0.5
+    found = np.concatenate([centres, lines[:, 2:] * factor, borrowed[:, np.newaxis]], axis=1)
+    return found[:, np.newaxis].astype(np.float32)
+
+
+def _pooled(seen, chosen, place):
+    """Outline of what a slice and its chosen neighbours show."""
+    together = seen[place - HALO + np.flatnonzero(chosen)]
+    if together.size == 0:
+        return np.full(2 + N_ANGLES, np.nan)
+    outline = find_outline(*pool(list(together["view"])), np.median(together["wall"], axis=0))
+    return np.concatenate([outline[:2], outline.radii])
+
+
+def _warn_of_changes(borrowed, changed):
+    if borrowed.size:
+        warnings.warn(
+            f"The outline of slices {borrowed.tolist()} departs from its neighbours'; "
+            "theirs is taken.",
+            UserWarning,
+            stacklevel=2,
+        )
+    if changed.size:
+        warnings.warn(
+            f"The outline changes abruptly at slices {changed.tolist()}.",
+            UserWarning,
+            stacklevel=2,
+        )

@@ -7,15 +7,15 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from icecoreseg._base import StackTransformer
-from icecoreseg._slabs import iterate_slabs, map_slabs
+from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
 from icecoreseg.preprocessing._cut import fill_outside, mask_within, move_off
 from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._hollow import holds_only_air, values_in_casing
-from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing
-from icecoreseg.preprocessing._outline import find_outline
+from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing, two_levels
+from icecoreseg.preprocessing._outline import look
 from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
-from icecoreseg.preprocessing._steady import HALO, steady
+from icecoreseg.preprocessing._steady import HALO, outline_slab, record_type
 
 _FIT_SLICES = 16
 _FIT_VALUES = 2**15  # of each slice
@@ -138,9 +138,9 @@ class CoreMasker(StackTransformer):
         for pixels in slices:
             check_grey_values(pixels, self.outside)
         values = np.concatenate([pixels[::stride, ::stride].ravel() for pixels in slices])
-        self.air_, self.ice_ = _learn_levels(values, slices)
-        outlines = np.stack([self._find(pixels) for pixels in slices])
-        self.report_ = _table(numbers, outlines, np.zeros(len(numbers), dtype=bool))
+        self.air_, self.ice_ = _learn_levels(values, slices, stride)
+        outlines = [self._outlines(pixels[np.newaxis], quiet=True)[0, 0] for pixels in slices]
+        self.report_ = _table(numbers, np.stack(outlines))
         return self
 
     def transform(self, X):
@@ -186,52 +186,59 @@ class CoreMasker(StackTransformer):
         """
         check_is_fitted(self)
         X = check_stack(X)
-        found = [self._find(pixels) for _, slab in iterate_slabs(X) for pixels in slab]
-        outlines, borrowed, _ = steady(np.stack(found), reduction_factor(X.shape[1:]))
-        return _table(np.arange(X.shape[0]), outlines, borrowed)
+        outlines = np.asarray(self._outlines(X, quiet=True))
+        return _table(np.arange(X.shape[0]), outlines[:, 0])
 
     def _check_parameters(self, X):
         check_outside(self.outside, X.dtype)
         if not isinstance(self.margin, Real) or not np.isfinite(self.margin):
             raise ValueError(f"margin must be a finite number of pixels, got {self.margin!r}.")
 
-    def _find(self, pixels):
-        """Outline of one slice in its own pixels, (2 + N_ANGLES,) float32."""
-        if np.isnan(self.air_):
-            return _everything(pixels.shape)
-        if np.isnan(self.ice_):
-            return np.full(2 + N_ANGLES, np.nan, dtype=np.float32)
+    def _look(self, pixels):
+        """What one slice shows: a record of `record_type`."""
         factor = reduction_factor(pixels.shape)
-        outline = find_outline(occupancy(pixels, factor, (self.air_, self.ice_)))
-        centre = (np.array(outline[:2]) + 0.5) * factor - 0.5
-        return np.concatenate([centre, outline.radii * factor]).astype(np.float32)
+        record = np.zeros((), dtype=record_type(pixels.shape))
+        if np.isnan(self.air_):
+            record["line"] = _everything(record["view"].shape)
+        elif np.isnan(self.ice_):
+            record["line"] = np.nan
+        else:
+            view, wall, line, doubt = look(occupancy(pixels, factor, (self.air_, self.ice_)))
+            record[...] = (view, wall, [*line[:2], *line.radii], doubt)
+        return record
+
+    def _outlines(self, X, *, quiet=False):
+        """Outlines in pixels of X, and whether they are borrowed: (n_slices, 1, 3 + N_ANGLES)."""
+        shape = X.shape[1:]
+        seen = map_slabs(
+            lambda slab: np.stack([self._look(pixels) for pixels in slab]).reshape(-1, 1, 1),
+            X,
+            dtype=record_type(shape),
+            tail=(1, 1),
+        )
+        known = np.isfinite(self.air_) and np.isfinite(self.ice_)
+        numbers = np.arange(X.shape[0]).reshape(-1, 1, 1)
+        return map_slabs(
+            lambda seen, numbers, inner: outline_slab(
+                seen, numbers, inner, factor=reduction_factor(shape), known=known, quiet=quiet
+            ),
+            seen,
+            numbers,
+            dtype=np.float32,
+            tail=(1, 3 + N_ANGLES),
+            halo=HALO,
+        )
 
     def _apply(self, X, function, dtype):
         """Map ``function(slab, outlines, outside, margin, dtype)`` over a stack."""
-        shape = X.shape[1:]
-        found = map_slabs(
-            lambda slab: np.stack([self._find(pixels) for pixels in slab])[:, np.newaxis],
-            X,
-            dtype=np.float32,
-            tail=(1, 2 + N_ANGLES),
-        )
-        numbers = np.arange(X.shape[0]).reshape(-1, 1, 1)
-        outlines = map_slabs(
-            lambda found, numbers, inner: _steady_slab(
-                found, numbers, reduction_factor(shape), inner
-            ),
-            found,
-            numbers,
-            dtype=np.float32,
-            halo=HALO,
-        )
+        outlines = self._outlines(X)[:, :, :-1]
         options = {"outside": self.outside, "margin": self.margin, "dtype": dtype}
         if not is_lazy(X):
             return _fill(function, X, outlines, options)
         return _fill_lazily(function, X, outlines, options)
 
 
-def _learn_levels(values, slices):
+def _learn_levels(values, slices, stride):
     """Grey levels of air and ice; NaN, with a warning, where the scan does not show them."""
     with_casing = levels_with_casing(values)
     if with_casing is not None and holds_only_air(slices, with_casing):
@@ -241,7 +248,7 @@ def _learn_levels(values, slices):
         message = "X shows one grey level only; nothing is told from the specimen."
         levels = grey_levels(values) or (np.nan, np.nan)
         if with_casing is not None:  # little ice, perhaps: the casing must not stand for it
-            levels = grey_levels(values_in_casing(slices, with_casing)) or levels
+            levels = two_levels(values_in_casing(slices, with_casing, stride)) or levels
     if np.isnan(levels[1]):
         warnings.warn(message, UserWarning, stacklevel=3)
     return levels
@@ -253,35 +260,15 @@ def _everything(shape):
     return np.array(middle + [float(sum(shape))] * N_ANGLES, dtype=np.float32)
 
 
-def _steady_slab(found, numbers, factor, inner):
-    """`steady` for a slab of shape (n, 1, 2 + n_angles), with warnings that name slices."""
-    outlines, borrowed, changed = (part[inner] for part in steady(found[:, 0], factor))
-    numbers = numbers.ravel()[inner]
-    if borrowed.any():
-        warnings.warn(
-            f"The outline of slices {numbers[borrowed].tolist()} departs from its neighbours'; "
-            "theirs is taken.",
-            UserWarning,
-            stacklevel=2,
-        )
-    if changed.any():
-        warnings.warn(
-            f"The outline changes abruptly at slices {numbers[changed].tolist()}.",
-            UserWarning,
-            stacklevel=2,
-        )
-    return outlines[:, np.newaxis]
-
-
-def _table(numbers, outlines, borrowed):
-    radius = np.sqrt((outlines[:, 2:].astype(np.float64) ** 2).mean(axis=1))
+def _table(numbers, outlines):
+    radius = np.sqrt((outlines[:, 2:-1].astype(np.float64) ** 2).mean(axis=1))
     return {
         "slice": numbers,
         "centre_row": outlines[:, 0].astype(np.float64),
         "centre_column": outlines[:, 1].astype(np.float64),
         "radius": radius,
         "area": np.nan_to_num(np.pi * radius**2),
-        "borrowed": borrowed,
+        "borrowed": outlines[:, -1] > 0,
     }
 
 
