@@ -56,15 +56,15 @@ class CoreMasker(StackTransformer):
     """Mark everything but the specimen as outside: casing, air gap and surroundings.
 
     In every slice, at reduced size, a casing is sought: a thin circle around everything
-    that is bright all round. Within it, the outline of the specimen starts as the convex
-    hull of the ice, rounded where it is nearly an ellipse. From there it departs to the
-    closed line that holds most ice for least air [1]_: it spans the pores of snow, and
-    follows breaks that are much wider. No casing need be there, nor a gap. Outlines of
-    up to thirteen neighbouring slices are combined where they are alike, because each
-    shows other grains at the rim, and a slice that stands alone takes the outline of its
-    neighbours. Slices without ice are all outside, and so is a scan of an empty casing,
-    with a warning. A scan of one grey level may be ice without a rim as well as air: it is
-    left whole, with a warning.
+    that is bright all round. Up to thirteen neighbouring slices, as far as they are alike,
+    are then searched together, because each shows other grains at the rim and the same
+    breaks; a slice that stands alone takes the outline of its neighbours. A ball larger
+    than the pores is rolled around their ice [2]_: where it enters, the specimen is broken.
+    Elsewhere the outline is the convex hull of the ice, rounded where it is nearly an
+    ellipse. From there it moves a little, to hold most ice for least air [1]_. No casing
+    need be there, nor a gap. Slices without ice are all outside, and so is a scan of an
+    empty casing, with a warning. A scan of one grey level may be ice without a rim as well
+    as air: it is left whole, with a warning.
 
     Parameters
     ----------
@@ -98,6 +98,8 @@ class CoreMasker(StackTransformer):
     ----------
     .. [1] Chan and Vese (2001), Active contours without edges, IEEE Trans. Image
        Process. 10, doi 10.1109/83.902291 (here with a mean of 0 outside).
+    .. [2] Edelsbrunner, Kirkpatrick and Seidel (1983), On the shape of a set of points in
+       the plane, IEEE Trans. Inf. Theory 29, doi 10.1109/TIT.1983.1056714.
 
     Examples
     --------
@@ -109,7 +111,7 @@ class CoreMasker(StackTransformer):
     >>> bool((np.isnan(X) == outside).mean() > 0.99), X.dtype
     (True, dtype('float32'))
     >>> (masker.report_["radius"] / np.sqrt(core.mask_low[0].sum() / np.pi)).round(2)
-    array([1., 1., 1., 1., 1., 1.])
+    array([1.01, 1.01, 1.01, 1.01, 1.01, 1.01])
     """
 
     def __init__(self, *, outside=np.nan, margin=0.0):
