@@ -20,7 +20,7 @@ _BEYOND = 8  # the part of a picture by which a cut-out specimen is taken to go 
 _LARGE = 0.95  # of the pores are smaller
 _LARGER = 1.5
 _MORE = 0.03  # of the specimen's radius
-_LEAST = 5.5  # pixels of the grains' picture
+_LEAST = 9.0  # pixels of the picture of grains: less is no break for sure
 _NEXT = 5  # pixels across in which a place furthest from ice stands alone
 
 
