@@ -85,14 +85,18 @@ def test_firn_labels_are_the_papers(firn, paper):
 
 
 def test_sandstone_core_in_its_sleeve(sandstone):
-    """A dark, ragged sleeve and grains brighter than it: the round core is found."""
+    """A dark, ragged sleeve and grains brighter than it: the round core is found.
+
+    The slices lie fifty apart, so that each stands for itself: none shows another's outline.
+    """
     X, classes = sandstone
     masker = CoreMasker().fit(X)
-    mask = ~np.isnan(masker.transform(X).compute())
+    alone = [masker.transform(X[n : n + 1]).compute() for n in range(X.shape[0])]
+    mask = ~np.isnan(np.concatenate(alone))
     with_classes = np.delete(mask, 4, axis=0)  # the fifth slice has other classes
     rock = classes.compute() > 0
     assert (with_classes & rock).sum() > 0.998 * rock.sum()
-    assert rock.sum() > 0.87 * with_classes.sum()
+    assert rock.sum() > 0.88 * with_classes.sum()
     assert np.ptp(masker.report_["radius"]) < 15
 
 
