@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from skimage.draw import polygon2mask
 
@@ -26,7 +26,8 @@ def test_block_mean_is_the_mean_of_blocks(factor, n_rows, n_columns):
         assert block_mean(pixels.astype(dtype), factor) == pytest.approx(expected, rel=1e-5)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=40)
+@example(143477, 0.125, 4)
 @given(st.integers(0, 10**6), st.floats(0, 3), st.integers(2, 4))
 def test_closed_path_beats_every_other(seed, stiffness, n_rows):
     """Against trying all closed paths of a small table."""

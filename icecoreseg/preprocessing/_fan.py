@@ -158,17 +158,17 @@ def closed_path(gain, stiffness):
     ([1, 1, 2], [1, 1, 1])
     """
     n_rows, n_columns = gain.shape
-    columns = np.arange(n_columns)
-    slope = stiffness * columns
-    reached = np.empty((2 * n_rows, n_columns))  # best sum of a path that ends there
-    best = np.zeros(n_columns)
-    for turn in range(2 * n_rows):  # twice around: the second half has forgotten its start
-        from_left = np.maximum.accumulate(best + slope) - slope
-        from_right = np.maximum.accumulate((best - slope)[::-1])[::-1] + slope
-        reached[turn] = best = np.maximum(from_left, from_right) + gain[turn % n_rows]
-    path = np.empty(2 * n_rows, dtype=np.intp)
-    path[-1] = best.argmax()
-    for turn in range(2 * n_rows - 2, -1, -1):
-        path[turn] = (reached[turn] - np.abs(slope - slope[path[turn + 1]])).argmax()
-    half = n_rows // 2
-    return np.roll(path[half : half + n_rows], half)
+    slope = stiffness * np.arange(n_columns)
+    reached = np.full((n_rows, n_columns, n_columns), -np.inf)  # best sums, by first column
+    reached[0] = np.where(np.eye(n_columns, dtype=bool), gain[0], -np.inf)
+    for row in range(1, n_rows):
+        best = reached[row - 1]
+        from_left = np.maximum.accumulate(best + slope, axis=1) - slope
+        from_right = np.maximum.accumulate((best - slope)[:, ::-1], axis=1)[:, ::-1] + slope
+        reached[row] = np.maximum(from_left, from_right) + gain[row]
+    step = np.abs(slope[:, np.newaxis] - slope)
+    first, last = np.unravel_index((reached[-1] - step).argmax(), step.shape)
+    path = np.full(n_rows, last)
+    for row in range(n_rows - 2, -1, -1):
+        path[row] = (reached[row, first] - step[path[row + 1]]).argmax()
+    return path
