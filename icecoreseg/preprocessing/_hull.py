@@ -37,26 +37,36 @@ def find_grains(smooth, casing):
 
     Returns
     -------
-    ice : float32 array of shape (n_rows, n_columns)
-        The same without casing and its blur.
-    grains : bool array of shape (n_rows, n_columns)
+    bool array of shape (n_rows, n_columns)
     """
-    wall = np.zeros((), dtype=bool)
-    if casing is not None:
-        rows, columns = np.ogrid[: smooth.shape[0], : smooth.shape[1]]
-        square = np.float32(rows - casing.row) ** 2 + np.float32(columns - casing.column) ** 2
-        beyond = square > casing.inner**2
-        smooth = np.where(beyond, np.float32(0), smooth)
-        rows, columns = np.nonzero((square > casing.blur_radii[0] ** 2) & ~beyond)
-        blur = np.interp(np.sqrt(square[rows, columns]), casing.blur_radii, casing.blur)
-        smooth[rows, columns] -= blur
-        wall = np.zeros(smooth.shape, dtype=bool)
-        wall[rows, columns] = blur > _WALL
-    grains = (smooth > _ICE) & ~wall
-    labels, _ = ndimage.label(grains, np.ones((3, 3)))
+    ice, wall = without_casing(smooth, casing)
+    labels, _ = ndimage.label((ice > _ICE) & ~wall, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return smooth, (sizes > _SPECK)[labels]
+    return (sizes > _SPECK)[labels]
+
+
+def without_casing(image, casing):
+    """A slice without the casing and its blur.
+
+    Returns
+    -------
+    ice : float32 array of shape (n_rows, n_columns)
+    wall : bool array of the same shape
+        Where the blur was so strong that what is left says nothing.
+    """
+    wall = np.zeros(image.shape, dtype=bool)
+    if casing is None:
+        return image, wall
+    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+    square = np.float32(rows - casing.row) ** 2 + np.float32(columns - casing.column) ** 2
+    beyond = square > casing.inner**2
+    ice = np.where(beyond, np.float32(0), image)
+    rows, columns = np.nonzero((square > casing.blur_radii[0] ** 2) & ~beyond)
+    blur = np.interp(np.sqrt(square[rows, columns]), casing.blur_radii, casing.blur)
+    ice[rows, columns] -= blur
+    wall[rows, columns] = blur > _WALL
+    return ice, wall
 
 
 def hull_radii(grains, centre):

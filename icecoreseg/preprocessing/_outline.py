@@ -18,7 +18,7 @@ from scipy import ndimage
 from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._casing import find_casing
 from icecoreseg.preprocessing._fan import ANGLES, N_ANGLES, Fan
-from icecoreseg.preprocessing._hull import find_grains, hull_radii, round_out
+from icecoreseg.preprocessing._hull import find_grains, hull_radii, round_out, without_casing
 from icecoreseg.preprocessing._view import pack
 
 _COARSE_STEPS = 80
@@ -64,7 +64,8 @@ def look(image):
     smooth = ndimage.uniform_filter(image, 3)
     casing = find_casing(image, smooth)
     wall = NO_WALL if casing is None else (casing.row, casing.column, casing.inner)
-    ice, grains = find_grains(smooth, casing)
+    grains = find_grains(smooth, casing)
+    ice, _ = without_casing(image, casing)  # as sharp as it is: the rim is sought in it
     if _too_few(grains, casing):
         return pack(ice, grains & False), wall, NO_OUTLINE, 0.0
     line, _, ball = _unbroken_hull(grains)

@@ -44,7 +44,8 @@ def pool(views):
     Returns
     -------
     ice : float32 array of shape (n_rows, n_columns)
-        Its highest value, or the second highest if there are many slices.
+        The value that half as many slices reach as there is ice: within the rim of snow a few
+        do, within that of solid ice nearly all. Of many slices at least two must.
     grains : bool array of shape (n_rows, n_columns)
         Where any slice has a grain, but for what lies far outside of all that two slices have:
         that is a fault of one slice.
@@ -55,8 +56,15 @@ def pool(views):
     >>> pool([pack(one.astype(np.float32), one) for one in slices[:3]])[1]
     array([[ True,  True,  True, False]])
     """
-    ice = _highest([view & _LEVELS for view in views], 2 if len(views) >= _ENOUGH else 1)
-    return ice * np.float32((_HIGH - _LOW) / _LEVELS) + np.float32(_LOW), _seen(views)
+    seen = _seen(views)
+    levels = [view & _LEVELS for view in views]
+    fraction = np.mean([_as_ice(image[seen]).mean() for image in levels]) if seen.any() else 0
+    rank = max(2 if len(views) >= _ENOUGH else 1, round(len(views) * fraction / 2))
+    return _as_ice(_highest(levels, rank)), seen
+
+
+def _as_ice(levels):
+    return levels * np.float32((_HIGH - _LOW) / _LEVELS) + np.float32(_LOW)
 
 
 def _highest(images, rank):

@@ -111,7 +111,7 @@ class CoreMasker(StackTransformer):
     >>> bool((np.isnan(X) == outside).mean() > 0.99), X.dtype
     (True, dtype('float32'))
     >>> (masker.report_["radius"] / np.sqrt(core.mask_low[0].sum() / np.pi)).round(2)
-    array([1.01, 1.01, 1.01, 1.01, 1.01, 1.01])
+    array([1., 1., 1., 1., 1., 1.])
     """
 
     def __init__(self, *, outside=np.nan, margin=0.0):
