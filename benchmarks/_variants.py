@@ -1,4 +1,8 @@
-"""What `experiment_unet.py` compares: each variant departs from the default in one thing."""
+"""What `experiment_unet.py` compares: networks with the default recipe, recipes with one network.
+
+Each departs in one thing. What no parameter of `UNetSegmenter` says is put into a `TrainingRun`
+before it begins.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +48,7 @@ class Variant:
     grey: Callable | None = None
 
 
-# --- networks ---------------------------------------------------------------------------
+# --- networks -------------------------------------------------------------------------------
 
 
 def normalised(run):
@@ -81,7 +85,7 @@ def unshuffled(run, widths=(32, 64, 96, 128, 128)):
     run.state = new_state(network, run.state.device)
 
 
-# --- schedule, loss, augmentation, sampling -------------------------------------------------
+# --- schedule, loss, augmentation, sampling --------------------------------------------------
 
 
 class ConstantRate(Schedule):
@@ -186,7 +190,7 @@ def rarer_class_first(run, n_candidates=6):
     sampler._draw = choose
 
 
-# --- grey values --------------------------------------------------------------------------
+# --- grey values ----------------------------------------------------------------------------
 
 
 def stretch_slices(X):
@@ -195,14 +199,13 @@ def stretch_slices(X):
     return (X - low) / (high - low)
 
 
-# --- what is compared ---------------------------------------------------------------------
+# --- what is compared -----------------------------------------------------------------------
 
 FAST = {"learning_rate": 3e-3}
 PUBLISHED = {"architecture": "bagherzadeh2023"}
 
 NETWORKS = {
     "unet": Variant(),
-    "unet, noise": Variant(adapt=augmented(noise=0.2)),
     "light": Variant(LIGHT),
     "unet, learning rate 3e-3": Variant(FAST),
     "light, learning rate 3e-3": Variant({**LIGHT, **FAST}),
@@ -211,10 +214,10 @@ NETWORKS = {
     "light, context_slices=1": Variant({**LIGHT, "context_slices": 1}),
     "unet, context_slices=1": Variant({"context_slices": 1}),
     "half-resolution stem, 32-64-96-128-128": Variant(adapt=unshuffled),
-    "the same, learning rate 3e-3": Variant(FAST, adapt=unshuffled),
+    "half-resolution stem, learning rate 3e-3": Variant(FAST, adapt=unshuffled),
     "widths 16-32-64-96-112-128": Variant({"widths": MIDDLE}),
-    "the widths, twice the steps": Variant({"widths": MIDDLE}, steps=2),
-    "the widths, learning rate 3e-3": Variant({"widths": MIDDLE, **FAST}),
+    "widths 16-32-64-96-112-128, twice the steps": Variant({"widths": MIDDLE}, steps=2),
+    "widths 16-32-64-96-112-128, learning rate 3e-3": Variant({"widths": MIDDLE, **FAST}),
     "bagherzadeh2023": Variant(PUBLISHED),
     "bagherzadeh2023, the paper's recipe": Variant(
         {**PUBLISHED, "patch_size": 256, "batch_size": 1, "learning_rate": 1e-4},
@@ -225,8 +228,8 @@ NETWORKS = {
 }
 """Networks, trained as by default; the first is what the others are compared with."""
 
-
 BASE = "light, learning rate 3e-3"
+"""What recipes are compared with: it learns fast, so that many of them can be tried."""
 
 
 def light(parameters=(), **how):
@@ -254,7 +257,7 @@ RECIPES = {
     "augmentation: also gamma": light(adapt=also(gamma)),
     "augmentation: gain and offset by 10 %": light(adapt=augmented(gain=0.1, offset=0.1)),
 }
-"""Recipes, tried on a network and a rate that learn fast, `BASE`, with which they are compared."""
+"""Recipes, all with the network and the rate of `BASE`."""
 
 VARIANTS = NETWORKS | RECIPES
 
