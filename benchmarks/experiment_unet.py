@@ -237,7 +237,7 @@ def read(path):
 
 def as_rst(results):
     """Tables of means, with the standard deviation over seeds in units of the last digit."""
-    f1 = partial(scores_cell, measures=("f1_ice", "f1_air"), digits=3)
+    f1 = partial(scores_cell, measures=("f1_ice", "f1_air"), digits=4)
     mass = partial(scores_cell, measures=("mass_labels", "mass_fraction"), digits=1)
     names = list(dict.fromkeys(line["variant"] for line in results))
     order = sorted(names, key=[*REFERENCES, *VARIANTS].index)

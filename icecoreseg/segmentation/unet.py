@@ -36,9 +36,8 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
     ----------
     architecture : {"unet", "light", "bagherzadeh2023"}
         "bagherzadeh2023" is the network exactly as published, without activations after
-        every other convolution; "unet" has the same layers with a ReLU after each; "light"
-        has as many parameters but few features at high resolution, 8-16-32-64-128-160, and
-        so a sixth of the operations.
+        every other convolution; "unet" has the same layers with a ReLU after each; "light",
+        8-16-32-64-128-160 wide, has as many parameters and a sixth of the operations.
     max_epochs : int
         Passes over the training data. The learning rate follows one schedule over all of
         them, so twice the epochs is not the same as going on.
@@ -65,8 +64,7 @@ class UNetSegmenter(CallbackSupportMixin, StackClassifier):
     tile_size : int
         Slices with more rows or columns are predicted in tiles, with the same result.
     widths : tuple of int or None
-        Encoder widths, one per pooling; None for those of the architecture, in the paper
-        32-52-72-92-112-128.
+        Encoder widths, one per pooling; None for those of the architecture.
     context_slices : int
         Neighbouring slices on either side that the network sees too, as further channels;
         0 is the paper's single slice. Where a neighbour is missing (ends of the stack,
