@@ -19,7 +19,7 @@ def script(monkeypatch):
         del sys.modules[name]
 
 
-@pytest.mark.filterwarnings("ignore:The slices:UserWarning")  # these cores are very small
+@pytest.mark.filterwarnings("ignore:.*slices:UserWarning")  # these cores are very small
 def test_experiments_resume(script, tmp_path, capsys):
     results = tmp_path / "new" / "results.jsonl"
     options = [str(results), "--fast", "--steps", "1", "--seeds", "0", "--variants"]
