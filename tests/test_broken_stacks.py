@@ -190,3 +190,18 @@ def test_on_error_needs_a_value_that_fits(tmp_path):
         open_stack(tmp_path, on_error="outside", outside=256)
     with pytest.raises(ValueError, match="on_error"):
         open_stack(tmp_path, on_error="skip")
+
+
+def test_pixels_that_a_png_lacks_are_no_remains_of_others(tmp_path):
+    """Pillow takes data that end early for whole if they are whole to zlib."""
+    header = struct.pack(">IIBBBBB", 30, 40, 8, 0, 0, 0, 0)
+    chunks = [
+        _png._chunk(b"IHDR", header),
+        _png._chunk(b"IDAT", zlib.compress(bytes(31 * 20))),
+        _png._chunk(b"IEND", b""),
+    ]
+    path = tmp_path / "short.png"
+    path.write_bytes(_png.SIGNATURE + b"".join(chunks))
+    out = np.full((40, 30), 77, dtype=np.uint8)
+    _png.read_png(path, out=out)
+    assert not out.any()

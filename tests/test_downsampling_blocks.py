@@ -84,3 +84,10 @@ def test_other_values_are_refused(wrong, with_void):
     labels[1, 8, 9] = wrong
     with pytest.raises(ValueError, match=str(wrong)):
         downsample_labels(labels)
+
+
+def test_blocks_of_many_voxels():
+    labels = np.ones((41, 41, 41), dtype=np.uint8)
+    labels[0] = OUTSIDE
+    assert downsample_labels(labels, 41, threshold=None).item() == 1.0
+    assert downsample_labels(labels, 41).item() == ICE

@@ -250,3 +250,14 @@ def test_a_bad_slice_does_not_spoil_the_others():
 def test_scans_that_are_well_behaved_raise_no_warning():
     for porosity in (0.1, 0.2, 0.65):
         GMMLabeler().fit(scan(ice_fraction(porosity), 0.16))  # warnings are errors here
+
+
+@pytest.mark.parametrize("blank", [0, 7, 8])
+def test_a_blank_slice_does_not_take_the_balance_away(blank):
+    """Wherever it lies: windows are placed by another slice."""
+    fraction = walls(0.3, 7.0)
+    X = scan(fraction, 0.1)
+    X[blank] = np.nan
+    ice = GMMLabeler().fit(X).predict_fraction(X)
+    inside = ~np.isnan(X)
+    assert abs(ice[inside].mean() - fraction[inside].mean()) < 0.01

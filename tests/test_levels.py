@@ -66,3 +66,11 @@ def test_a_slice_outside_has_no_levels():
     assert levels.histogram.n_voxels == 0
     assert (levels.label(np.zeros(0)) == OUTSIDE).all()
     assert np.isnan(levels.look_up(np.zeros(0))).all()
+
+
+def test_an_outside_value_between_the_levels_of_a_slice_is_outside():
+    slab = np.array([[[1, 7, 3, 9]]], dtype=np.uint8)
+    levels = Levels(slab, 0, (0, 0, 0), outside=7)
+    table = np.linspace(0, 1, len(levels.histogram.counts))
+    np.testing.assert_array_equal(np.isnan(levels.look_up(table)), slab[0] == 7)
+    assert levels.label(table).tolist() == [[AIR, OUTSIDE, AIR, ICE]]

@@ -120,3 +120,16 @@ def test_pairs_of_slices_stay_together(chunk):
     for source in (X, lazy):
         result = map_slabs(pairs, source, dtype=X.dtype, factor=2)
         np.testing.assert_array_equal(np.asarray(result), pairs(X))
+
+
+def test_a_single_slab_is_handed_on_as_an_array_of_its_own(tmp_path):
+    X = np.memmap(tmp_path / "stack", dtype=np.float32, mode="w+", shape=(2, 3, 4))
+    for function in (lambda slab: slab, lambda slab: slab + 1, lambda slab: slab[::-1]):
+        result = map_slabs(function, X, dtype=X.dtype)
+        assert type(result) is np.ndarray
+        assert result.flags.writeable
+        assert not np.may_share_memory(result, X)
+        np.testing.assert_array_equal(result, function(X))
+    one_value = map_slabs(lambda slab: np.broadcast_to(np.float32(7), slab.shape), X, dtype=X.dtype)
+    one_value[0, 0, 0] = 8
+    assert one_value[1, 2, 3] == 7

@@ -80,7 +80,7 @@ def _count_labels(strip, factor):
     if strip.view(np.uint8).max(initial=AIR) <= ICE:
         codes = strip.view(np.uint8)
         return _block_sum(codes.astype(np.min_scalar_type(size), copy=False), factor), size
-    half = next(bits for bits in (4, 8, 16) if size < 2**bits)
+    half = next(bits for bits in (4, 8, 16, 32) if size < 2**bits)
     total = _block_sum(_coded(strip.view(np.uint8), half), factor)
     outside = total >> half
     return (total & (2**half - 1)) - outside, size - outside

@@ -77,7 +77,7 @@ def find_balance(X, labeler, histograms, fits):
     mixtures = [None if fell_back else mixture for mixture, fell_back in fits]
     tally = _Tally()
     for first, last in _runs(X.shape[0]):
-        for window in _windows(X, first, last, labeler):
+        for window in _windows(X, first, last, labeler, histograms):
             tally.add(*_look(window, labeler, histograms, mixtures))
     return tally.balance()
 
@@ -90,10 +90,14 @@ def _runs(n_slices):
     return [(int(m) - RUN // 2, int(m) + RUN // 2) for m in middles]
 
 
-def _windows(X, first, last, labeler):
-    """Yield ``(slab, number of its first slice, inner)``: windows with their margins, in memory."""
+def _windows(X, first, last, labeler, histograms):
+    """Yield ``(slab, number of its first slice, inner)``: windows with their margins, in memory.
+
+    They are placed where the slice with most voxels has some: others may be blank.
+    """
     reach = np.array(smoothing_reach(labeler.smoothing_, labeler.sharpening)) + REACH
-    inside = inside_mask(np.asarray(X[(first + last) // 2]), labeler.outside)
+    fullest = max(range(first, last), key=lambda number: histograms[number].n_voxels)
+    inside = inside_mask(np.asarray(X[fullest]), labeler.outside)
     if not inside.any():
         return
     spans = [_spans(np.flatnonzero(inside.any(axis))) for axis in (1, 0)]

@@ -87,6 +87,8 @@ class Levels:
         unsigned = self.values.view(f"u{self.values.itemsize}")
         every = np.full(2 ** (8 * unsigned.itemsize), np.nan, dtype=np.float32)
         every[(self.histogram.first + np.arange(len(table))) % every.size] = table
+        if not np.isnan(self.empty):  # perhaps a level between those of the slice
+            every[int(self.empty) % every.size] = np.nan
         for rows in self._some_rows():
             every.take(unsigned[rows], out=result[rows], mode="clip")
         return result

@@ -110,6 +110,7 @@ def check_header(path, header, expected):
 def _decode_into(out, image, path):
     """Let Pillow decode where the pixels shall be: its own way copies each slice three times."""
     memory = None
+    out.fill(0)  # Pillow may take a file for whole whose pixels end early
     if _IN_MEMORY.get(image.mode) == out.dtype:
         mode = image.mode
         memory = Image.frombuffer(mode, image.size, out, "raw", mode, 0, 1).im
