@@ -101,7 +101,7 @@ def bench(session):
     """Run the benchmarks: ratios against public references (``-- --fast`` for small sizes)."""
     install(session, "bench")
     for script in sorted(glob.glob("benchmarks/bench_*.py")):
-        session.run("python", script, *session.posargs)
+        session.run("python", script, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from icecoreseg._validation import inside_mask
 from icecoreseg.labeling._rings import GREATEST_RINGS
 
 LEAST_SEPARATION = 2.0
@@ -103,7 +104,7 @@ LEAST_ICE = 0.04
 """Ice fraction below which the bright phase is hardly ice: half that of the lightest snow."""
 
 
-def trend_share(values, inside):
+def trend_share(values, outside=np.nan):
     """Part of the variance of a slice that a parabola in its rows and columns explains.
 
     Cupping and uneven light split a slice of one phase into its bright and its dark side.
@@ -112,7 +113,8 @@ def trend_share(values, inside):
     ----------
     values : array of shape (n_rows, n_columns)
         Grey levels; a sample of them is looked at.
-    inside : bool array of the same shape
+    outside : float or int
+        Value of the voxels outside; NaN always counts as outside.
 
     Returns
     -------
@@ -123,12 +125,13 @@ def trend_share(values, inside):
     --------
     >>> rows, columns = np.mgrid[-1:1:50j, -1:1:50j]
     >>> noise = np.random.default_rng(0).normal(size=rows.shape)
-    >>> inside = rows**2 + columns**2 < 1
-    >>> [round(trend_share(a * rows**2 + noise, inside), 1) for a in (0, 10)]
+    >>> noise[rows**2 + columns**2 > 1] = np.nan
+    >>> [round(trend_share(a * rows**2 + noise), 1) for a in (0, 10)]
     [0.0, 0.9]
     """
     some = tuple(slice(None, None, max(1, edge // 96)) for edge in values.shape)
-    inside, grey = inside[some], values[some]
+    grey = values[some]
+    inside = inside_mask(grey, outside)
     rows, columns = (np.linspace(-1, 1, edge) for edge in grey.shape)
     rows, columns = (axis[inside] for axis in np.meshgrid(rows, columns, indexing="ij"))
     grey = grey[inside].astype(float)

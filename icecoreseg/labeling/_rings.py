@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from icecoreseg._validation import inside_mask
+
 GREATEST_RINGS = 0.3
 """Part of a slice's variance in rings from which on a phase may be nothing but rings."""
 
@@ -9,7 +11,7 @@ ROWS, COLUMNS = 96, 1024
 """Rows and columns of a slice that are looked at, at least."""
 
 
-def ring_share(values, inside):
+def ring_share(values, outside=np.nan):
     """Part of the variance of a slice that rings about its middle explain, and no others.
 
     A reconstruction turns about the middle of its slices. Large pores lie on circles by chance,
@@ -19,7 +21,8 @@ def ring_share(values, inside):
     ----------
     values : array of shape (n_rows, n_columns)
         Grey levels; a sample of them is looked at.
-    inside : bool array of the same shape
+    outside : float or int
+        Value of the voxels outside; NaN always counts as outside.
 
     Returns
     -------
@@ -31,15 +34,17 @@ def ring_share(values, inside):
     >>> rows, columns = np.mgrid[-40:41, -40:41]
     >>> noise = np.random.default_rng(0).normal(size=rows.shape)
     >>> radius = np.hypot(rows, columns)
-    >>> bool(ring_share(np.sin(radius) + noise / 2, radius < 40) > 0.5)
+    >>> noise[radius > 40] = np.nan
+    >>> bool(ring_share(np.sin(radius) + noise / 2) > 0.5)
     True
-    >>> bool(ring_share(noise, radius < 40) > 0.1)
+    >>> bool(ring_share(noise) > 0.1)
     False
     """
     steps = [max(1, n // least) for n, least in zip(values.shape, (ROWS, COLUMNS), strict=True)]
     some = tuple(slice(None, None, step) for step in steps)
-    rows, columns = np.nonzero(inside[some])
-    grey = values[some][rows, columns].astype(float)
+    grey = values[some]
+    rows, columns = np.nonzero(inside_mask(grey, outside))
+    grey = grey[rows, columns].astype(float)
     if grey.size < 64 or np.ptp(grey) == 0:
         return 0.0
     grey -= grey.mean()

@@ -8,7 +8,6 @@ from icecoreseg._validation import (
     check_choice,
     check_grey_values,
     check_positive_int,
-    inside_mask,
     warn_if_outside_unmarked,
 )
 from icecoreseg.labeling._anchor import fit_anchored, known_phases, typical_mixture
@@ -290,8 +289,8 @@ class GMMLabeler(Labeler):
         """Of every slice: its histogram, the change of its mean by smoothing, trend and rings."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
             for raw, levels in zip(slab[inner], self._levels(slab, inner), strict=True):
-                inside = inside_mask(raw, self.outside)
-                shares = (share(levels.values, inside) for share in (trend_share, ring_share))
+                look = levels.values, levels.empty
+                shares = (share(*look) for share in (trend_share, ring_share))
                 yield levels.histogram, mean_change(levels, raw, self.outside), *shares
 
     def _fit(self, histogram, **special):
