@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import dask
 import numpy as np
 from _measure import most_held_mib, seconds
 from PIL import Image
@@ -178,7 +179,11 @@ def chains(plane, folder, n_slices):
 
 
 def chain_alone(name, folder):
-    """CPU seconds of our fit and chain, and MiB above the imports, in a process of its own."""
+    """CPU seconds of our fit and chain, and MiB above the imports, in a process of its own.
+
+    On one thread, as the references; by default dask takes one per core.
+    """
+    dask.config.set(num_workers=1)
     folder, options = Path(folder), SMOOTHINGS[name]
     write_stack(np.stack([make_slice(128)] * 4), folder / "small", overwrite=True)
     our_chain(our_fit(folder / "small", options), folder / "small", folder / "small labels")
