@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from _unet_device import make_slices
 
+from icecoreseg.segmentation._device import memory_format
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._predict import place
 from icecoreseg.segmentation._sampling import PatchSampler
@@ -129,8 +130,10 @@ def bench_prediction(size, n_rounds):
 
 def bench_training(size, n_rounds):
     x = torch.from_numpy(make_slice(size))[None, None]
-    networks = {"plain": plain_network(), "icecoreseg": initialise(UNet(), seed=0)}
-    calls = {name: lambda n=n: train_once(n, x) for name, n in networks.items()}
+    laid = memory_format(CPU, training=True)
+    ours = initialise(UNet(), seed=0).to(memory_format=laid), x.to(memory_format=laid)
+    pairs = {"plain": (plain_network(), x), "icecoreseg": ours}
+    calls = {name: lambda pair=pair: train_once(*pair) for name, pair in pairs.items()}
     print_table(f"Forward and backward, {size} x {size}, one thread", seconds_of(calls, n_rounds))
 
 
