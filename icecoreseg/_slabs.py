@@ -75,7 +75,7 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     bounds = list(slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo))
     parts = _map_in_turn(function, stacks, bounds, halo)
     if len(bounds) == 1:  # a copy would cost as much as a quick function
-        part = np.asarray(next(parts))
+        (part,) = map(np.asarray, parts)
         is_view = not part.flags.writeable or any(np.may_share_memory(part, s) for s in stacks)
         return part.astype(dtype, copy=is_view)
     result = np.empty((n_slices // factor, *tail), dtype=dtype)
