@@ -5,10 +5,12 @@ import warnings
 import dask.array as da
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from icecoreseg import CoreMasker, GMMLabeler, MicrostructureMetrics, ThresholdLabeler
 from icecoreseg._validation import check_stack
 from icecoreseg.datasets import make_ice_core
+from icecoreseg.labeling._rings import ring_share
 from icecoreseg.metrics import mass_error
 
 
@@ -84,3 +86,22 @@ def test_a_voxel_size_in_millimetres(core):
 def test_fits_take_lists_of_cores_the_rest_does_not(core, rows):
     with pytest.raises(ValueError, match="X is a list of 2 stacks; expected one"):
         CoreMasker().fit_transform([core.low, core.low[:, :rows]])
+
+
+def test_the_rim_of_a_masked_core_is_no_ring():
+    """Air that is blurred into the rim of bubbly ice, where pores are few."""
+    rng = np.random.default_rng(0)
+    radius = np.hypot(*np.mgrid[-47.5:48, -47.5:48])
+    grey = np.where(radius < 40, 110, 30) + rng.normal(0, 2, (4, 96, 96))
+    grey[:, 30:36, 40:46] = 30
+    X = gaussian_filter(grey, (0, 1, 1))
+    X[:, radius > 41] = np.nan
+    assert np.mean([ring_share(one) for one in X]) < 0.05
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GMMLabeler(smoothing=None).fit(X)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 9), (6, 6), (7, 7)])
+def test_rings_of_tiny_slices(shape):
+    assert ring_share(np.arange(np.prod(shape), dtype=float).reshape(shape)) == 0

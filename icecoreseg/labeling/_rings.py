@@ -11,6 +11,10 @@ ROWS, COLUMNS = 96, 1024
 """Rows and columns of a slice that are looked at, at least."""
 
 
+RIM = 3
+"""Voxels along the rim of the specimen that do not count."""
+
+
 def ring_share(values, outside=np.nan):
     """Part of the variance of a slice that rings about its middle explain, and no others.
 
@@ -40,19 +44,28 @@ def ring_share(values, outside=np.nan):
     >>> bool(ring_share(noise) > 0.1)
     False
     """
-    steps = [max(1, n // least) for n, least in zip(values.shape, (ROWS, COLUMNS), strict=True)]
-    some = tuple(slice(None, None, step) for step in steps)
-    grey = values[some]
-    rows, columns = np.nonzero(inside_mask(grey, outside))
-    grey = grey[rows, columns].astype(float)
+    rows, columns, grey = _away_from_the_rim(values, outside)
     if grey.size < 64 or np.ptp(grey) == 0:
         return 0.0
-    grey -= grey.mean()
-    rows, columns = rows * steps[0], columns * steps[1]
+    grey = grey - grey.mean()
     middle = (np.array(values.shape) - 1) / 2
     offsets = np.array([[0, 0], [1, 1], [1, -1], [-1, 1], [-1, -1]]) * (middle / 4)
     shares = [_explained(np.hypot(rows - y, columns - x), grey) for y, x in middle + offsets]
     return float(shares[0] - np.mean(shares[1:]))
+
+
+def _away_from_the_rim(values, outside):
+    """Rows, columns and grey levels of a sample of voxels: blur makes the rim a ring of its own."""
+    steps = [max(1, n // least) for n, least in zip(values.shape, (ROWS, COLUMNS), strict=True)]
+
+    def shifted(down, right):
+        moved = zip((down, right), values.shape, steps, strict=True)
+        return values[tuple(slice(RIM + m, max(0, n - RIM + m), step) for m, n, step in moved)]
+
+    around = [(0, 0), (RIM, 0), (-RIM, 0), (0, RIM), (0, -RIM)]
+    inside = np.logical_and.reduce([inside_mask(shifted(*step), outside) for step in around])
+    rows, columns = np.nonzero(inside)
+    return rows * steps[0] + RIM, columns * steps[1] + RIM, shifted(0, 0)[inside].astype(float)
 
 
 def _explained(radius, grey):
