@@ -6,7 +6,7 @@ array, so that temporaries stay as small as a slab) or to a dask array (lazily, 
 task per slab).
 """
 
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -70,7 +70,10 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
     """
     tail = tuple(stacks[0].shape[1:]) if tail is None else tuple(tail)
     if any(is_lazy(stack) for stack in stacks):
-        return _map_lazily(function, stacks, dtype, tail, factor, halo)
+        from icecoreseg._slab_graph import map_chunks  # dask takes its time to import
+
+        options = {"dtype": dtype, "tail": tail, "factor": factor, "halo": halo}
+        return map_chunks(function, stacks, **options)
     n_slices, slice_voxels = stacks[0].shape[0], int(np.prod(stacks[0].shape[1:]))
     bounds = list(slab_bounds(n_slices, slice_voxels, multiple=factor, at_least=halo))
     parts = _map_in_turn(function, stacks, bounds, halo)
@@ -95,84 +98,12 @@ def _map_in_turn(function, stacks, bounds, halo):
             bar.update(stop - start)
 
 
-def _map_lazily(function, stacks, dtype, tail, factor, halo):
-    import dask.array as da
-
-    chunks = slice_chunks(next(s for s in stacks if is_lazy(s)), factor)
-    stacks = [
-        (stack if is_lazy(stack) else da.from_array(stack, chunks=-1)).rechunk(
-            (chunks, *stack.shape[1:])
-        )
-        for stack in stacks
-    ]
-    if halo:
-        return _map_overlapping(function, stacks, dtype, tail, halo)
-    return _map_blocks(function, stacks, dtype, (tuple(n // factor for n in chunks), tail))
-
-
-def _map_blocks(function, stacks, dtype, shape, call=None, **keywords):
-    """Dask's map_blocks for results of other shapes: shape is (chunks along z, tail).
-
-    The function is a value of the graph of its own, which all tasks name: a scheduler sends
-    it (a fitted estimator, a network) once to every worker, and not with every chunk.
-    """
-    import dask
-    import dask.array as da
-
-    chunks, tail = shape
-    axes = {2: {}, 3: {"new_axis": 1}, 1: {"drop_axis": 2}, 0: {"drop_axis": (1, 2)}}[len(tail)]
-    return da.map_blocks(
-        call or _call,
-        *stacks,
-        function=dask.delayed(function, pure=True, traverse=False),
-        dtype=dtype,
-        chunks=(chunks, *((n,) for n in tail)),
-        meta=np.empty((0,) * (1 + len(tail)), dtype=dtype),
-        **axes,
-        **keywords,
-    )
-
-
-def _call(*slabs, function):
-    return function(*slabs)
-
-
-def _call_inner(*slabs, function, halo, last, block_info=None):
-    """``function(*slabs, inner=...)``: the first and the last chunk have one neighbour only."""
-    position = block_info[0]["chunk-location"][0]
-    start = halo if position > 0 else 0
-    stop = len(slabs[0]) - (halo if position < last else 0)
-    return function(*slabs, inner=slice(start, stop))
-
-
-def _map_overlapping(function, stacks, dtype, tail, halo):
-    """Chunks with `halo` slices of their neighbours; the function is told which are its own."""
-    from dask.array.overlap import ensure_minimum_chunksize, overlap
-
-    halo = min(halo, stacks[0].shape[0])
-    chunks = ensure_minimum_chunksize(halo, stacks[0].chunks[0])
-    stacks = [stack.rechunk({0: chunks}) for stack in stacks]
-    stacks = [overlap(stack, {0: halo, 1: 0, 2: 0}, boundary="none") for stack in stacks]
-    ends = {"call": _call_inner, "halo": halo, "last": len(chunks) - 1}
-    return _map_blocks(function, stacks, dtype, (chunks, tail), **ends)
-
-
-def slice_chunks(stack, factor):
-    """Chunks along z, each (but the last) a multiple of `factor`."""
-    chunks = stack.chunks[0]
-    if all(chunk % factor == 0 for chunk in chunks[:-1]):
-        return chunks
-    step = max(factor, max(chunks) // factor * factor)
-    n_slices = stack.shape[0]
-    return tuple(min(step, n_slices - start) for start in range(0, n_slices, step))
-
-
 def iterate_slabs(*stacks, multiple=1, verbose=None, description=None):
     """Yield ``(start, *numpy slabs)`` of one or more stacks, computing lazy ones slab by slab.
 
-    Fits and reductions use it: never more than a slab per core of each stack is in memory.
-    Lazy stacks are cut at their chunks, others at `SLAB_VOXELS`. `verbose` and `description`
-    are those of `progress`.
+    Fits and reductions use it: few slabs of each stack are in memory, and the next ones are
+    computed meanwhile. Lazy stacks are cut at their chunks, others at `SLAB_VOXELS`. `verbose`
+    and `description` are those of `progress`.
     """
     bounds = _bounds(stacks, multiple)
     yield from _computed(stacks, bounds, verbose=verbose, description=description)
@@ -199,45 +130,20 @@ def iterate_with_halo(stack, halo):
 
 
 def _computed(stacks, bounds, **bar):
-    """Yield ``(start, *numpy slabs)``, lazy ones computed some at a time: see `slabs_at_once`."""
-    at_once = slabs_at_once(stacks)
-    bounds = iter(bounds)
+    """Yield ``(start, *numpy slabs)``, every chunk of lazy stacks computed once."""
+    bounds = list(bounds)
     with progress(total=stacks[0].shape[0], unit="slice", **bar) as bar:
-        while group := list(islice(bounds, at_once)):
-            slabs = [[stack[start:stop] for stack in stacks] for start, stop in group]
-            slabs = list(_compute(slabs))
-            for start, stop in group:
-                yield (start, *map(np.asarray, slabs.pop(0)))
-                bar.update(stop - start)
+        for (start, stop), slabs in zip(bounds, _slabs(stacks, bounds), strict=True):
+            yield (start, *map(np.asarray, slabs))
+            bar.update(stop - start)
 
 
-def _compute(slabs):
-    if not any(is_lazy(stack) for stack in slabs[0]):
-        return slabs
-    import dask
+def _slabs(stacks, bounds):
+    if any(is_lazy(stack) for stack in stacks):
+        from icecoreseg._slab_stream import stream_slabs
 
-    return dask.compute(*slabs)
-
-
-def slabs_at_once(stacks):
-    """How many slabs to compute together: one per core that dask may use, at most eight.
-
-    Neighbours share what both need (the halo of a step before), and no core is idle. One if
-    nothing is lazy.
-    """
-    lazy = [stack for stack in stacks if is_lazy(stack)]
-    if not lazy:
-        return 1
-    import dask
-    from dask.base import get_scheduler
-    from dask.system import CPU_COUNT
-
-    get = get_scheduler(collections=lazy)
-    if hasattr(getattr(get, "__self__", None), "nthreads"):  # a client of a cluster
-        return min(8, max(1, sum(get.__self__.nthreads().values())))
-    if get is not dask.threaded.get:
-        return 1
-    return min(8, dask.config.get("num_workers", None) or CPU_COUNT)
+        return stream_slabs(stacks, bounds)
+    return ([stack[start:stop] for stack in stacks] for start, stop in bounds)
 
 
 def _bounds(stacks, multiple, at_least=1):
@@ -246,5 +152,7 @@ def _bounds(stacks, multiple, at_least=1):
     if lazy is None:
         n_slices, slice_voxels = stacks[0].shape[0], int(np.prod(stacks[0].shape[1:]))
         return slab_bounds(n_slices, slice_voxels, multiple=multiple, at_least=at_least)
+    from icecoreseg._slab_graph import slice_chunks
+
     edges = np.cumsum((0, *slice_chunks(lazy, multiple))).tolist()
     return pairwise(edges)

@@ -1,5 +1,7 @@
 """Slabs: every slice once, in order, with the neighbours that were asked for."""
 
+import threading
+
 import dask
 import dask.array as da
 import numpy as np
@@ -59,21 +61,61 @@ def test_every_lazy_chunk_is_computed_once():
     assert sorted(computed) == [0, 1, 2, 3, 4]
 
 
-def test_chained_halos_share_their_chunks():
-    """A lazy step with a halo, read slab by slab: not three times each chunk."""
+@pytest.mark.parametrize("n_workers", [1, 2, 8])
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
+def test_chained_halos_compute_no_chunk_twice_and_none_long_before_it_is_needed(
+    n_workers, scheduler
+):
     computed = []
 
     def note(block, block_info=None):
         computed.append(block_info[0]["chunk-location"][0])
         return block
 
-    lazy = da.from_array(stack_of(16), chunks=(1, 2, 3))
+    lazy = da.from_array(stack_of(60), chunks=(1, 2, 3))
     X = lazy.map_blocks(note, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
-    summed = map_slabs(moving_sum, X, dtype=np.float32, halo=1)
-    with dask.config.set(num_workers=8):
-        slabs = [slab for _, slab in iterate_slabs(summed)]
-    np.testing.assert_array_equal(np.concatenate(slabs), moving_sum(stack_of(16)))
-    assert len(computed) == 18
+    for halo in (3, 1):
+        X = map_slabs(moving_sum, X, dtype=np.float32, halo=halo)
+    slabs = []
+    with dask.config.set(num_workers=n_workers, scheduler=scheduler):
+        for start, slab in iterate_slabs(X):
+            assert max(computed) <= start + 2 * n_workers + 3 + 1
+            slabs.append(slab)
+    np.testing.assert_array_equal(np.concatenate(slabs), moving_sum(moving_sum(stack_of(60))))
+    assert sorted(computed) == list(range(60))
+
+
+def test_lazy_stacks_and_stacks_in_memory_are_read_together():
+    X, other = stack_of(9), -stack_of(9)
+    lazy = da.from_array(X, chunks=(2, 1, 3))
+    doubled = da.from_array(2 * X, chunks=(4, 2, 3))
+    slabs = list(iterate_slabs(lazy, other, doubled))
+    assert [slab[0] for slab in slabs] == [0, 2, 4, 6, 8]
+    for read, expected in zip(zip(*slabs, strict=True), (None, X, other, 2 * X), strict=True):
+        assert expected is None or np.array_equal(np.concatenate(read), expected)
+
+
+def test_errors_of_lazy_slabs_are_raised_and_a_reader_may_leave():
+    computed, threads = [], set(threading.enumerate())
+
+    def read(block, block_info=None):
+        number = block_info[0]["chunk-location"][0]
+        computed.append(number)
+        if number == 20:
+            raise OSError("slice 20 is unreadable")
+        return block
+
+    lazy = da.from_array(stack_of(90), chunks=(1, 2, 3))
+    X = lazy.map_blocks(read, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
+    with dask.config.set(num_workers=2):
+        for start, _ in iterate_slabs(X):
+            if start == 3:
+                break
+        assert max(computed) < 10
+        with pytest.raises(OSError, match="slice 20"):
+            list(iterate_slabs(X))
+    assert max(computed) < 30
+    assert set(threading.enumerate()) <= threads
 
 
 def moving_sum(slab, inner=slice(None)):

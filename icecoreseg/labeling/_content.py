@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from icecoreseg._validation import check_grey_values
 from icecoreseg.labeling._quality import noise_share
 
 
@@ -78,8 +79,8 @@ def explain_slice(labeler, X, number):
     number = range(X.shape[0])[number]
     first = max(0, number - labeler._halo())
     slab = np.asarray(X[first : number + labeler._halo() + 1])
-    (levels,) = labeler._levels(slab, slice(number - first, number - first + 1))
-    histogram = levels.histogram
+    check_grey_values(slab, labeler.outside)
+    histogram = labeler._levels(slab, number - first).histogram
     if histogram.n_voxels == 0:
         raise ValueError(f"Slice {number} has no voxel inside the specimen.")
     mixture = labeler._mixture_of(histogram)

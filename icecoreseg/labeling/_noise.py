@@ -16,6 +16,9 @@ N_SLICES = 8
 LEAST, MOST, USUAL = 0.5, 1.25, 1.15
 """Standard deviations in voxels: the range, and what suits a stack that tells nothing."""
 
+N_STRIPS, STRIP = 16, 64
+"""Strips of rows of a slice in which neighbours are compared, and rows of each, at most."""
+
 
 def check_smoothing(smoothing):
     """A parameter `smoothing` as three standard deviations (z, y, x), or None if it is "auto"."""
@@ -89,12 +92,24 @@ def _noise(plane, outside):
 
 def _noise_between_neighbours(plane, inside):
     """Standard deviation of white noise, from the Laplacian: edges are few, so the median holds."""
-    here, cross = _cross(np.where(inside, plane, 0).astype(np.float32))
-    sure, around = _cross(inside.astype(np.uint8))
-    laplacian = (cross - 4 * here)[(sure == 1) & (around == 4)]
+    laplacian = np.concatenate([_laplacian(plane[r], inside[r]) for r in _strips(len(plane))])
     if laplacian.size == 0:
         return None
     return np.median(np.abs(laplacian)) / 0.6745 / 20**0.5
+
+
+def _strips(n_rows):
+    if n_rows <= N_STRIPS * STRIP:
+        return [slice(None)]
+    starts = np.linspace(0, n_rows - STRIP, N_STRIPS).astype(int).tolist()
+    return [slice(start, start + STRIP) for start in starts]
+
+
+def _laplacian(plane, inside):
+    """Of all voxels whose neighbours are inside too."""
+    here, cross = _cross(np.where(inside, plane, 0).astype(np.float32))
+    sure, around = _cross(inside.astype(np.uint8))
+    return (cross - 4 * here)[(sure == 1) & (around == 4)]
 
 
 def _cross(plane):

@@ -20,7 +20,7 @@ from icecoreseg.labeling._quality import trend_share, warn_of_doubts
 from icecoreseg.labeling._rings import ring_share
 from icecoreseg.labeling._smoothing import smoothing_reach
 from icecoreseg.labeling.histogram import pool_histograms
-from icecoreseg.labeling.mixture import Mixture, fit_mixture
+from icecoreseg.labeling.mixture import fit_mixture, tabulate
 
 _FIT_OPTIONS = ("covariance_type", "tol", "max_iter", "reg_covar", "random_state")
 _FIRST_TOL = 1e-6
@@ -193,7 +193,7 @@ class GMMLabeler(Labeler):
         self.mixture_ = typical_mixture(alone) or self._fit(pool_histograms(histograms))
         self.phases_ = known_phases(alone, self.mixture_)
         fits = [self._borrow(*pair) for pair in zip(histograms, alone, strict=True)]
-        self._store(fits)
+        vars(self).update(tabulate(fits, self.n_components))
         self.balance_ = find_balance(X, self, histograms, fits)
         warn_of_doubts(self, *map(np.array, signs))
         return self
@@ -278,20 +278,21 @@ class GMMLabeler(Labeler):
     def _halo(self):
         return smoothing_reach(self.smoothing_, self.sharpening)[0]
 
-    def _levels(self, slab, inner=slice(None)):
-        """Yield the grey levels of the inner slices of a slab, smoothed if asked for."""
-        check_grey_values(slab, self.outside)
+    def _levels(self, slab, number):
+        """The grey levels of one slice of a slab, smoothed if asked for."""
         options = {"sharpening": self.sharpening, "outside": self.outside}
-        for number in range(*inner.indices(len(slab))):
-            yield Levels(slab, number, self.smoothing_, **options)
+        return Levels(slab, number, self.smoothing_, **options)
 
     def _read(self, X):
         """Of every slice: its histogram, the change of its mean by smoothing, trend and rings."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
-            for raw, levels in zip(slab[inner], self._levels(slab, inner), strict=True):
-                look = levels.values, levels.empty
-                shares = (share(*look) for share in (trend_share, ring_share))
-                yield levels.histogram, mean_change(levels, raw, self.outside), *shares
+            check_grey_values(slab, self.outside)
+            for number in range(inner.start, inner.stop):
+                yield self._signs(self._levels(slab, number), slab[number])
+
+    def _signs(self, levels, raw):
+        shares = (share(levels.values, levels.empty) for share in (trend_share, ring_share))
+        return levels.histogram, mean_change(levels, raw, self.outside), *shares
 
     def _fit(self, histogram, **special):
         options = {key: getattr(self, key) for key in _FIT_OPTIONS} | special
@@ -312,28 +313,22 @@ class GMMLabeler(Labeler):
         stack = self.mixture_, self.phases_, self.anchor_strength
         return fit_anchored(histogram, alone, *stack, self._fit)
 
-    def _store(self, fits):
-        """Fitted attributes, one row per slice."""
-        empty = np.full(self.n_components, np.nan)
-        rows = [mixture or Mixture(empty, empty, empty, False, 0) for mixture, _ in fits]
-        self.means_ = np.array([row.means for row in rows])
-        self.covariances_ = np.array([row.variances for row in rows])
-        self.weights_ = np.array([row.weights for row in rows])
-        self.converged_ = np.array([row.converged for row in rows])
-        self.n_iter_ = np.array([row.n_iter for row in rows])
-        self.separation_ = np.array([row.separation for row in rows])
-        self.fell_back_ = np.array([fell_back for _, fell_back in fits])
-
     def _apply(self, X, answer, dtype, rule=None):
         """``answer(levels, table, out)`` of every slice; the rule is that of `ice_by_level`."""
         check_is_fitted(self)
         X = self._check(X)
 
         def work(slab, inner=slice(None)):
-            result = np.empty((len(slab[inner]), *slab.shape[1:]), dtype=dtype)
-            for row, levels in zip(result, self._levels(slab, inner), strict=True):
-                answer(levels, self._ice(levels.histogram, rule), out=row)
+            check_grey_values(slab, self.outside)
+            numbers = range(*inner.indices(len(slab)))
+            result = np.empty((len(numbers), *slab.shape[1:]), dtype=dtype)
+            for row, number in zip(result, numbers, strict=True):
+                look(slab, number, row)
             return result
+
+        def look(slab, number, row):  # a function, so that one slice's levels go before the next
+            levels = self._levels(slab, number)
+            answer(levels, self._ice(levels.histogram, rule), out=row)
 
         return map_slabs(work, X, dtype=dtype, halo=self._halo())
 

@@ -68,6 +68,32 @@ class Mixture:
         return float((self.means[-1] - self.means[0]) / sd)
 
 
+def tabulate(fits, n_components):
+    """Fitted attributes of a labeler, one row per slice.
+
+    Parameters
+    ----------
+    fits : list of (Mixture or None, bool)
+        Mixture of each slice, NaN in the tables if there is none, and whether it fell back.
+    n_components : int
+
+    Returns
+    -------
+    dict of arrays of shape (n_slices, ...)
+    """
+    empty = np.full(n_components, np.nan)
+    rows = [mixture or Mixture(empty, empty, empty, False, 0) for mixture, _ in fits]
+    return {
+        "means_": np.array([row.means for row in rows]),
+        "covariances_": np.array([row.variances for row in rows]),
+        "weights_": np.array([row.weights for row in rows]),
+        "converged_": np.array([row.converged for row in rows]),
+        "n_iter_": np.array([row.n_iter for row in rows]),
+        "separation_": np.array([row.separation for row in rows]),
+        "fell_back_": np.array([fell_back for _, fell_back in fits]),
+    }
+
+
 def _normalise(log_joint):
     """Posterior and log-likelihood per level, without overflow."""
     peak = log_joint.max(axis=0)

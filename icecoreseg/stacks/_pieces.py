@@ -11,9 +11,10 @@ import numpy as np
 from dask._task_spec import Task, TaskRef
 
 from icecoreseg._progress import progress
-from icecoreseg._slabs import slab_bounds, slice_chunks
+from icecoreseg._slab_graph import slice_chunks
+from icecoreseg._slabs import slab_bounds
+from icecoreseg._tasks import run_tasks
 from icecoreseg._validation import is_lazy
-from icecoreseg.stacks._compute import run_tasks
 from icecoreseg.stacks._files import remove_debris
 from icecoreseg.stacks._manifest import NAME, Manifest, check_same_run, read_manifest
 

@@ -35,8 +35,8 @@ def run_tasks(graph, keys, done, *, scheduler=None):
         The first one that a task raises; the other tasks are given up.
     """
     get = get_scheduler(scheduler=scheduler) or dask.threaded.get
-    client = getattr(get, "__self__", None)
-    if hasattr(client, "scheduler_info"):
+    client = client_of(get)
+    if client is not None:
         _run_on_cluster(client, graph, keys, done)
         return
     wanted = set(keys)
@@ -45,12 +45,18 @@ def run_tasks(graph, keys, done, *, scheduler=None):
         if key in wanted:
             done(result)
 
-    with Callback(posttask=hear), _own_threads(get) as options:
+    with Callback(posttask=hear), own_threads(get) as options:
         get(graph, keys, **options)
 
 
+def client_of(get):
+    """The client of a cluster whose scheduler `get` is, or None."""
+    client = getattr(get, "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
+
+
 @contextmanager
-def _own_threads(get):
+def own_threads(get):
     """Threads that have ended when we return, even after an error: no late files."""
     if get is not dask.threaded.get or dask.config.get("pool", None) is not None:
         yield {}
