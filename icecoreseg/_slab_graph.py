@@ -12,6 +12,7 @@ import numpy as np
 from dask._task_spec import List, Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph
 
+from icecoreseg._slabs import Slices, cut_blocks
 from icecoreseg._validation import is_lazy
 
 
@@ -59,15 +60,8 @@ def _map_with_neighbours(function, stacks, halo, tail, result):
 
 
 def _call_inner(function, seen, inner, *stacks):
-    return function(*(_join(blocks, seen) for blocks in stacks), inner=inner)
-
-
-def _join(blocks, seen):
-    """The slices that are seen, of blocks of which the first and the last may be cut."""
-    if len(blocks) == 1:
-        return blocks[0][seen]
-    last = seen.stop - sum(map(len, blocks[:-1]))
-    return np.concatenate([blocks[0][seen.start :], *blocks[1:-1], blocks[-1][:last]])
+    slabs = (Slices(cut_blocks(blocks, seen.start, seen.stop)) for blocks in stacks)
+    return function(*slabs, inner=inner)
 
 
 def slice_chunks(stack, factor):

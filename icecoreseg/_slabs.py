@@ -17,6 +17,44 @@ SLAB_VOXELS = 2**23
 """Voxels of a slab in memory: temporaries of a few float32 copies stay near 100 MB."""
 
 
+class Slices:
+    """Neighbouring slices of several arrays, put together only where somebody asks for it.
+
+    An integer gives one slice as it is; a run of slices, and ``np.asarray``, cost a copy.
+
+    Parameters
+    ----------
+    blocks : sequence of arrays of shape (n, ...)
+        Of one dtype and shape behind axis 0.
+
+    Examples
+    --------
+    >>> a, b = np.zeros((2, 1, 3)), np.ones((1, 1, 3))
+    >>> slices = Slices([a, b])
+    >>> slices.shape, np.may_share_memory(slices[1], a), slices[1:, 0, 2].tolist()
+    ((3, 1, 3), True, [0.0, 1.0])
+    """
+
+    def __init__(self, blocks):
+        self._slices = [one for block in blocks for one in block]
+        self.dtype, self.shape = blocks[0].dtype, (len(self._slices), *blocks[0].shape[1:])
+        self.ndim = len(self.shape)
+
+    def __len__(self):
+        return len(self._slices)
+
+    def __getitem__(self, key):
+        along_z, *in_plane = key if isinstance(key, tuple) else (key,)
+        if isinstance(along_z, slice):
+            some = self._slices[along_z]
+            joined = np.stack(some) if some else np.empty((0, *self.shape[1:]), self.dtype)
+            return joined[(slice(None), *in_plane)]
+        return self._slices[along_z][tuple(in_plane)]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype=dtype)
+
+
 def slab_bounds(n_slices, slice_voxels, *, multiple=1, at_least=1, slab_voxels=SLAB_VOXELS):
     """Yield (start, stop) of consecutive slabs of about `slab_voxels` voxels.
 
@@ -60,8 +98,8 @@ def map_slabs(function, *stacks, dtype, tail=None, factor=1, halo=0):
         How many slices become one; slabs are cut at multiples of it.
     halo : int
         Neighbouring slices that the function sees on either side of a slab (fewer at the
-        ends of the stack). It is then called as ``function(*slabs, inner=...)`` and
-        returns results for ``slab[inner]`` only. Not together with `factor`.
+        ends of the stack). It is then called as ``function(*slabs, inner=...)`` with arrays or
+        `Slices`, and returns results for ``slab[inner]`` only. Not together with `factor`.
 
     Returns
     -------
@@ -110,23 +148,31 @@ def iterate_slabs(*stacks, multiple=1, verbose=None, description=None):
 
 
 def iterate_with_halo(stack, halo):
-    """Yield ``(start, slab, inner)``: numpy slabs with `halo` more slices on either side.
+    """Yield ``(start, slices, inner)``: `Slices` with `halo` more slices on either side.
 
-    ``slab[inner]`` is the slab proper, whose first slice is number `start` of the stack.
-    Every chunk of a lazy stack is computed once: what the next slab needs is kept.
+    ``slices[inner]`` is the slab proper, whose first slice is number `start` of the stack.
+    Every chunk of a lazy stack is computed once.
     """
     bounds = list(_bounds((stack,), 1, at_least=halo))
     unread = _computed((stack,), bounds)
-    first, held = 0, np.empty((0, *stack.shape[1:]), dtype=stack.dtype)
+    held, first, last = [], 0, 0
     for start, stop in bounds:
-        drop = max(0, start - halo - first)
-        first, held = first + drop, held[drop:]
-        while first + len(held) < min(stop + halo, stack.shape[0]):
-            piece = next(unread)[1]
-            held = np.concatenate([held, piece]) if len(held) else piece
-        begin = max(0, start - halo) - first
-        slab = held[begin : stop + halo - first]
-        yield start, slab, slice(start - first - begin, stop - first - begin)
+        begin, end = max(0, start - halo), min(stack.shape[0], stop + halo)
+        while last < end:
+            held.append(next(unread)[1])
+            last += len(held[-1])
+        while first + len(held[0]) <= begin:
+            first += len(held.pop(0))
+        slices = Slices(cut_blocks(held, begin - first, end - first))
+        yield start, slices, slice(start - begin, stop - begin)
+
+
+def cut_blocks(blocks, start, stop):
+    """The slices from `start` to `stop` of blocks: the first and the last of these are cut."""
+    blocks, last = list(blocks), stop - sum(map(len, blocks[:-1]))
+    blocks[-1] = blocks[-1][:last]
+    blocks[0] = blocks[0][start:]
+    return blocks
 
 
 def _computed(stacks, bounds, **bar):

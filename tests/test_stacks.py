@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from icecoreseg import open_stack, write_stack
-from icecoreseg.stacks import _png
+from icecoreseg.stacks import _png, _sources
 
 ZARR = pytest.param("core.zarr", marks=pytest.mark.skipif(not find_spec("zarr"), reason="no zarr"))
 
@@ -43,6 +43,26 @@ def test_round_trip(tmp_path, name, stack):
     write_stack(lazy, tmp_path / name, overwrite=True)
     assert same(open_stack(str(tmp_path / name), slab=3).compute(), stack)
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_taking_some_slices_reads_these_only(tmp_path, monkeypatch):
+    write_stack(GREY, tmp_path / "core")
+    stack, read = open_stack(tmp_path / "core", slab=4), []
+    read_slice = _sources._read_slice
+    monkeypatch.setattr(
+        _sources, "_read_slice", lambda file, *rest: read.append(file) or read_slice(file, *rest)
+    )
+    for key, n_read in (
+        (3, 1),
+        (slice(1, 3), 2),
+        ([0, 4, 2], 5),  # dask takes the slabs of a list as they are
+        ((slice(2, 4), 5, [0, 3]), 2),
+        ((4, slice(None, None, -2), 1), 1),
+        ((-1, [1, 5]), 1),
+    ):
+        read.clear()
+        np.testing.assert_array_equal(stack[key].compute(), GREY[key])
+        assert len(read) == n_read
 
 
 def test_tiff_slice_folder(tmp_path):

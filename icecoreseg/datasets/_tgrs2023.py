@@ -10,7 +10,6 @@ import json
 import warnings
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -18,7 +17,7 @@ from icecoreseg._slabs import slab_bounds
 from icecoreseg._validation import check_choice
 from icecoreseg.datasets._pairing import pair_slices
 from icecoreseg.datasets._scan_names import parse_scan_name, specimen_of
-from icecoreseg.stacks._sources import SliceFiles
+from icecoreseg.stacks._sources import SliceFiles, as_lazy
 
 SPECIMENS = ("snow", "firn", "ice")
 CARD = "specimens.json"
@@ -255,16 +254,9 @@ def _open_pairs(pairs):
         )
     length = next(slab_bounds(high.shape[0], high.shape[1] * high.shape[2], multiple=2))[1]
     return {
-        "low": _lazy(low, max(1, length // 2)),
-        "high": _lazy(high, length),
+        "low": as_lazy(low, max(1, length // 2)),
+        "high": as_lazy(high, length),
         "low_files": pairs.low_files,
         "high_files": pairs.high_files,
         "numbers": pairs.numbers,
     }
-
-
-def _lazy(source, length):
-    """As `open_stack` does it."""
-    meta = np.empty((0, 0, 0), dtype=source.dtype)
-    chunks = (length, -1, -1)
-    return da.from_array(source, chunks=chunks, name=False, fancy=False, meta=meta)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from icecoreseg._validation import check_grey_values
 from icecoreseg.labeling._quality import noise_share
 
 
@@ -79,7 +78,6 @@ def explain_slice(labeler, X, number):
     number = range(X.shape[0])[number]
     first = max(0, number - labeler._halo())
     slab = np.asarray(X[first : number + labeler._halo() + 1])
-    check_grey_values(slab, labeler.outside)
     histogram = labeler._levels(slab, number - first).histogram
     if histogram.n_voxels == 0:
         raise ValueError(f"Slice {number} has no voxel inside the specimen.")

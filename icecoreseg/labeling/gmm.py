@@ -280,13 +280,13 @@ class GMMLabeler(Labeler):
 
     def _levels(self, slab, number):
         """The grey levels of one slice of a slab, smoothed if asked for."""
+        check_grey_values(slab[number], self.outside)
         options = {"sharpening": self.sharpening, "outside": self.outside}
         return Levels(slab, number, self.smoothing_, **options)
 
     def _read(self, X):
         """Of every slice: its histogram, the change of its mean by smoothing, trend and rings."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
-            check_grey_values(slab, self.outside)
             for number in range(inner.start, inner.stop):
                 yield self._signs(self._levels(slab, number), slab[number])
 
@@ -319,7 +319,6 @@ class GMMLabeler(Labeler):
         X = self._check(X)
 
         def work(slab, inner=slice(None)):
-            check_grey_values(slab, self.outside)
             numbers = range(*inner.indices(len(slab)))
             result = np.empty((len(numbers), *slab.shape[1:]), dtype=dtype)
             for row, number in zip(result, numbers, strict=True):

@@ -117,7 +117,7 @@ def outline_slab(seen, numbers, inner, *, factor, known, quiet):
     float32 array of shape (n_inner, 1, 3 + N_ANGLES)
         Row and column of the centre, radii, and whether the outline is borrowed.
     """
-    seen, numbers = seen[:, 0, 0], numbers.ravel()[inner]
+    seen, numbers = seen[:, 0, 0], numbers[inner, 0, 0]
     chosen, borrowed, changed = (part[inner] for part in alike_slices(seen["line"], seen["doubt"]))
     places = np.arange(len(seen))[inner]
     lines = seen["line"][inner]

@@ -4,7 +4,6 @@ from math import lcm
 from os import PathLike
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 
 from icecoreseg._slabs import slab_bounds
@@ -14,7 +13,7 @@ from icecoreseg.stacks._names import IMAGE_SUFFIXES, PNG_SUFFIXES, TIFF_SUFFIXES
 from icecoreseg.stacks._raw import RAW_SUFFIXES, RawFile
 from icecoreseg.stacks._read_metadata import read_metadata
 from icecoreseg.stacks._scale import check_scale, decode_fractions
-from icecoreseg.stacks._sources import NpyFile, SliceFiles, TiffPages
+from icecoreseg.stacks._sources import NpyFile, SliceFiles, TiffPages, as_lazy
 from icecoreseg.stacks._zarr import ZarrArray, is_zarr
 
 
@@ -92,13 +91,7 @@ def open_stack(
         check_outside(outside, source.dtype)
         if source.dtype.kind == "u" and np.isnan(outside):
             raise ValueError(f"on_error='outside' needs an integer outside= for {source.dtype}.")
-    stack = da.from_array(
-        source,
-        chunks=(_slab_length(slab, source.shape, source.per_piece), -1, -1),
-        name=False,  # files may change between two calls: never taken for the same array
-        fancy=False,
-        meta=np.empty((0, 0, 0), dtype=source.dtype),
-    )
+    stack = as_lazy(source, _slab_length(slab, source.shape, source.per_piece))
     return stack if scale is None else decode_fractions(stack, scale)
 
 

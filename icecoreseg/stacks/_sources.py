@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 
 from icecoreseg.stacks._png import SliceHeader, check_header, read_png, read_png_header
@@ -59,11 +60,24 @@ class Source:
         return {"name": self.path.name, "n_files": len(stats), "files": digest}
 
     def __getitem__(self, key):
+        """Some slices, whatever dask makes of an index: each axis has its own."""
         along_z, *in_plane = key if isinstance(key, tuple) else (key,)
         numbers = np.arange(self.shape[0])[along_z]
         slab = np.empty((np.size(numbers), *self.shape[1:]), dtype=self.dtype)
         self.read_into(slab, np.atleast_1d(numbers).tolist())
-        return slab[(slice(None) if np.ndim(numbers) else 0, *in_plane)]
+        for axis in reversed(range(len(in_plane))):
+            slab = slab[(*(slice(None),) * (axis + 1), in_plane[axis])]
+        return slab if np.ndim(numbers) else slab[0]
+
+
+def as_lazy(source, length):
+    """A source as a dask array in slabs of some slices; taking one slice of it reads one slice."""
+    return da.from_array(
+        source,
+        chunks=(length, -1, -1),
+        name=False,  # files may change between two calls: never taken for the same array
+        meta=np.empty((0, 0, 0), dtype=source.dtype),
+    )
 
 
 def _size_and_time(file):
