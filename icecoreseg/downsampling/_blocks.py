@@ -47,16 +47,17 @@ def decide(slab, factor, threshold, *, find_ties=True):
     for rows, ice, inside in block_counts(slab, factor):
         outside = _mostly_outside(inside, factor)
         compare = _compare_fractions if ice.dtype.kind == "f" else _compare_counts
-        is_tied = compare(ice, inside, threshold, math.prod(factor), labels[rows])
+        is_tied = compare(ice, inside, threshold, math.prod(factor), labels[rows], find_ties)
         if np.any(outside):
-            is_tied &= ~outside
             labels[rows][outside] = OUTSIDE
         if find_ties:
+            if np.any(outside):
+                is_tied &= ~outside
             tied.append(np.flatnonzero(is_tied) + rows.start * labels.shape[1])
     return labels, np.concatenate(tied)
 
 
-def _compare_counts(ice, inside, threshold, size, labels):
+def _compare_counts(ice, inside, threshold, size, labels, find_ties=True):
     """Write ICE where the fraction is above the threshold, else AIR; return where it is equal.
 
     All blocks are taken to be inside, which is a comparison of whole numbers; the few that
@@ -66,17 +67,19 @@ def _compare_counts(ice, inside, threshold, size, labels):
     limit = math.floor(threshold * size + near)
     is_ice = labels.view(bool)  # AIR is 0, ICE is 1
     np.greater(ice, limit, out=is_ice)
-    is_tied = ice == (limit if limit >= threshold * size - near else size + 1)
+    is_tied = find_ties and ice == (limit if limit >= threshold * size - near else size + 1)
     if np.ndim(inside):
         cut = np.flatnonzero((inside < size) & (inside > 0))
         few = np.empty(len(cut), dtype=np.uint8)
         some = ice.ravel()[cut], inside.ravel()[cut]
-        is_tied.flat[cut] = _compare_fractions(*some, threshold, size, few)
+        few_tied = _compare_fractions(*some, threshold, size, few)
         labels.flat[cut] = few
+        if find_ties:
+            is_tied.flat[cut] = few_tied
     return is_tied
 
 
-def _compare_fractions(ice, inside, threshold, size, labels):
+def _compare_fractions(ice, inside, threshold, size, labels, _=True):
     """The same for any numbers of ice and inside."""
     near = NEAR * size
     excess = ice - inside * np.float32(threshold)

@@ -108,7 +108,8 @@ def _map(reduce, labels, factor, dtype):
     tail = tuple(n // f for n, f in zip(labels.shape[1:], factor[1:], strict=True))
 
     def work(slab):
-        return np.stack([reduce(piece) for piece in np.split(slab, len(slab) // factor[0])])
+        coarse = [reduce(piece) for piece in np.split(slab, len(slab) // factor[0])]
+        return np.stack(coarse) if len(coarse) > 1 else coarse[0][np.newaxis]  # not a copy
 
     return map_slabs(work, labels, dtype=dtype, tail=tail, factor=factor[0])
 
