@@ -47,44 +47,43 @@ def decide(slab, factor, threshold, *, find_ties=True):
     for rows, ice, inside in block_counts(slab, factor):
         outside = _mostly_outside(inside, factor)
         compare = _compare_fractions if ice.dtype.kind == "f" else _compare_counts
-        is_tied = compare(ice, inside, threshold, math.prod(factor), labels[rows], find_ties)
+        ties = np.empty(ice.shape, dtype=bool) if find_ties else None
+        compare(ice, inside, threshold, math.prod(factor), labels[rows], ties)
         if np.any(outside):
             labels[rows][outside] = OUTSIDE
         if find_ties:
-            if np.any(outside):
-                is_tied &= ~outside
-            tied.append(np.flatnonzero(is_tied) + rows.start * labels.shape[1])
+            tied.append(np.flatnonzero(ties & ~np.asarray(outside)) + rows.start * labels.shape[1])
     return labels, np.concatenate(tied)
 
 
-def _compare_counts(ice, inside, threshold, size, labels, find_ties=True):
-    """Write ICE where the fraction is above the threshold, else AIR; return where it is equal.
+def _compare_counts(ice, inside, threshold, size, labels, ties):
+    """Write ICE where the fraction is above the threshold, else AIR, and where it is equal.
 
     All blocks are taken to be inside, which is a comparison of whole numbers; the few that
     the outside cuts are looked at again.
     """
     near = NEAR * size
     limit = math.floor(threshold * size + near)
-    is_ice = labels.view(bool)  # AIR is 0, ICE is 1
-    np.greater(ice, limit, out=is_ice)
-    is_tied = find_ties and ice == (limit if limit >= threshold * size - near else size + 1)
+    np.greater(ice, limit, out=labels.view(bool))  # AIR is 0, ICE is 1
+    if ties is not None:
+        np.equal(ice, limit if limit >= threshold * size - near else size + 1, out=ties)
     if np.ndim(inside):
         cut = np.flatnonzero((inside < size) & (inside > 0))
-        few = np.empty(len(cut), dtype=np.uint8)
+        few, few_ties = np.empty(len(cut), dtype=np.uint8), np.empty(len(cut), dtype=bool)
         some = ice.ravel()[cut], inside.ravel()[cut]
-        few_tied = _compare_fractions(*some, threshold, size, few)
+        _compare_fractions(*some, threshold, size, few, few_ties)
         labels.flat[cut] = few
-        if find_ties:
-            is_tied.flat[cut] = few_tied
-    return is_tied
+        if ties is not None:
+            ties.flat[cut] = few_ties
 
 
-def _compare_fractions(ice, inside, threshold, size, labels, _=True):
+def _compare_fractions(ice, inside, threshold, size, labels, ties):
     """The same for any numbers of ice and inside."""
     near = NEAR * size
     excess = ice - inside * np.float32(threshold)
     np.greater(excess, near, out=labels.view(bool))
-    return np.abs(excess) <= near
+    if ties is not None:
+        np.less_equal(np.abs(excess), near, out=ties)
 
 
 def _coarse_shape(slab, factor):
