@@ -21,7 +21,7 @@ def holds_only_air(slices, levels):
 
     Parameters
     ----------
-    slices : list of arrays of shape (n_rows, n_columns)
+    slices : iterable of arrays of shape (n_rows, n_columns)
     levels : tuple (dark, bright) of float
         Typical grey values on either side of the threshold that parts the scan best.
 
@@ -55,7 +55,7 @@ def values_in_casing(slices, levels, stride=1):
 
     Parameters
     ----------
-    slices : list of arrays of shape (n_rows, n_columns)
+    slices : iterable of arrays of shape (n_rows, n_columns)
     levels : tuple (dark, bright) of float
         As for `holds_only_air`.
     stride : int

@@ -136,11 +136,10 @@ class CoreMasker(StackTransformer):
         self._check_parameters(X)
         numbers = np.unique(np.linspace(0, X.shape[0] - 1, _FIT_SLICES).round().astype(np.intp))
         stride = max(1, round((X.shape[1] * X.shape[2] / _FIT_VALUES) ** 0.5))
-        slices = [np.asarray(X[number]) for number in numbers.tolist()]
-        for pixels in slices:
-            check_grey_values(pixels, self.outside)
-        values = np.concatenate([pixels[::stride, ::stride].ravel() for pixels in slices])
-        self.air_, self.ice_ = _learn_levels(values, slices, stride)
+        slices = _Some(X, numbers)
+        sparse = (slice(None, None, stride),) * 2
+        values = [check_grey_values(pixels, self.outside)[sparse].ravel() for pixels in slices]
+        self.air_, self.ice_ = _learn_levels(np.concatenate(values), slices, stride)
         outlines = [self._outlines(pixels[np.newaxis], quiet=True)[0, 0] for pixels in slices]
         self.report_ = _table(numbers, np.stack(outlines))
         return self
@@ -238,6 +237,16 @@ class CoreMasker(StackTransformer):
         if not is_lazy(X):
             return _fill(function, X, outlines, options)
         return _fill_lazily(function, X, outlines, options)
+
+
+class _Some:
+    """Some slices of a stack, read one by one as often as they are looked at."""
+
+    def __init__(self, X, numbers):
+        self.X, self.numbers = X, numbers.tolist()
+
+    def __iter__(self):
+        return (np.asarray(self.X[number]) for number in self.numbers)
 
 
 def _learn_levels(values, slices, stride):
