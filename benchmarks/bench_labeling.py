@@ -38,6 +38,8 @@ from icecoreseg.stacks._png import encode_png
 UNSMOOTHED = {"smoothing": None, "anchor_strength": 0, "prior": "mixture", "tol": 1e-3}
 PAPER = UNSMOOTHED | {"smoothing": (0, 1.1, 1.1), "sharpening": 0}
 SMOOTHINGS = {"paper's smoothing": PAPER, "default smoothing": {}}
+KERNELS = {"2-D": ((0, 1.1, 1.1), 0), "3-D": ((1.15,) * 3, 0.8)}
+"""Standard deviations and sharpening of the two."""
 
 
 def make_slice(size, ice=0.8):
@@ -50,30 +52,34 @@ def make_slice(size, ice=0.8):
 
 
 def plain_smooth(slab, mask, sigma, sharpening):
-    """Normalised Gaussian smoothing of the middle slice by scipy."""
+    """Normalised Gaussian smoothing by scipy."""
     result = 0
     for factor, scale in ((1 + sharpening, 1), (-sharpening, 2)):
         if factor:
             options = {"sigma": [scale * s for s in sigma], "truncate": 2.0}
             grey = gaussian_filter(np.where(mask, slab, 0).astype(np.float32), **options)
             norm = gaussian_filter(mask.astype(np.float32), **options)
-            result = result + factor * (grey / np.maximum(norm, 1e-6))[len(slab) // 2]
+            result = result + factor * (grey / np.maximum(norm, 1e-6))
     return result
 
 
-def plain_chain(files, target):
-    """Mask, smooth, label, reduce and write, slice by slice, as one would write it down."""
-    labels = []
+def plain_chain(files, target, sigma, sharpening):
+    """Mask, smooth, label, reduce and write, as one would write it down."""
+    slab, masks = [], []
     for file in files:
-        grey = np.asarray(Image.open(file))
-        rough = gaussian_filter(grey.astype(np.float32), 8)
-        mask = binary_erosion(binary_fill_holes(rough > threshold_otsu(rough)), iterations=4)
-        smooth = plain_smooth(grey[None], mask[None], (0, 1.1, 1.1), 0)
+        slab.append(np.asarray(Image.open(file)))
+        rough = gaussian_filter(slab[-1].astype(np.float32), 8)
+        mask = binary_fill_holes(rough > threshold_otsu(rough))
+        masks.append(binary_erosion(mask, iterations=4))
+    slab, masks = np.stack(slab), np.stack(masks)
+    labels = np.zeros(slab.shape, np.uint8)
+    for smooth, mask, row in zip(
+        plain_smooth(slab, masks, sigma, sharpening), masks, labels, strict=True
+    ):
         model = GaussianMixture(2, covariance_type="tied", random_state=0)
         voxels = smooth[mask].astype(np.float64)[:, None]
         ice = model.fit(voxels).means_.argmax()
-        labels.append(np.zeros(grey.shape, np.uint8))
-        labels[-1][mask] = model.predict(voxels) == ice
+        row[mask] = model.predict(voxels) == ice
     for number in range(0, len(files), 2):
         coarse = downscale_local_mean(np.stack(labels[number : number + 2]), (2, 2, 2)) > 0.5
         Image.fromarray(coarse[0].view(np.uint8)).save(target / f"{number:05}.png")
@@ -132,7 +138,7 @@ def steps(plane, n_rounds):
     )
     print(f"labels that differ from scikit-learn's: {np.count_nonzero(~same)} of {same.size}")
     slab = np.stack([np.roll(plane, 7 * z, axis=0) for z in range(11)])
-    for name, sigma, sharpening in (("2-D", (0, 1.1, 1.1), 0), ("3-D", (1.15,) * 3, 0.8)):
+    for name, (sigma, sharpening) in KERNELS.items():
         part = slab if sigma[0] else X
         ours = seconds(
             lambda part=part, sigma=sigma, sharpening=sharpening: smooth_slice(
@@ -162,12 +168,12 @@ def chains(plane, folder, n_slices):
     write_stack(np.stack([plane[:, :: (-1) ** z] for z in range(n_slices)]), folder / "scan")
     files = sorted((folder / "scan").glob("*.png"))
     coarse = downsample_labels(np.stack([plane > 60] * 2).view(np.uint8))[0]
-    plain = seconds(lambda: plain_chain(files[:2], folder)) / 2
     bares = {
         "Pillow": seconds(lambda: bare(files, coarse, by_pillow)) / n_slices,
         "our encoder": seconds(lambda: bare(files, coarse, encode_png)) / n_slices,
     }
-    for name in SMOOTHINGS:
+    for name, kernel in zip(SMOOTHINGS, KERNELS.values(), strict=True):
+        plain = seconds(lambda kernel=kernel: plain_chain(files[:4], folder, *kernel)) / 4
         command = [sys.executable, __file__, "--chain", name, str(folder)]
         output = subprocess.check_output(command, text=True)
         fit, ours, peak = map(float, output.split())
