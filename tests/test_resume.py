@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import version
 from importlib.util import find_spec
 
 import dask
@@ -106,10 +107,10 @@ def half_a_slice():
 def test_killed_again_and_again(tmp_path, name):
     """SIGKILL at one moment after the other; then a run to the end: the bytes of one run."""
     write_stack(GREY, tmp_path / "scan")
-    moments = [
+    moments = ["half_a_line"] + ["half_a_slice"] * (name == "core")
+    moments += [
         f"lambda: {how}({n})" for n in (0, 1, 4) for how in ("before_rename", "after_rename")
     ]
-    moments += ["half_a_line"] + ["half_a_slice"] * (name == "core")
     script = f"""
     codes = []
     for moment in [{", ".join(moments)}]:
@@ -118,7 +119,8 @@ def test_killed_again_and_again(tmp_path, name):
             run(moment)
             os._exit(0)
         codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    assert codes == [-signal.SIGKILL] * {len(moments)}, codes
+    assert set(codes) <= {{0, -signal.SIGKILL}}, codes
+    print(codes.count(-signal.SIGKILL), "were killed")
     try:
         open_stack(target)
     except OSError as error:
@@ -131,7 +133,9 @@ def test_killed_again_and_again(tmp_path, name):
     command += [str(tmp_path / "scan"), str(tmp_path / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "unfinished" in done.stdout
+    renames = name == "core" or version("zarr") >= "3.1"  # zarr 3.0 writes chunks in place
+    assert f"{len(moments) if renames else 5} were killed" in done.stdout
+    assert not renames or "unfinished" in done.stdout
     whole = tmp_path / (name + (".whole" if name == "core" else ".whole.zarr"))
     assert contents(tmp_path / name) == contents(whole)
     np.testing.assert_array_equal(open_stack(whole).compute(), 255 - GREY)
