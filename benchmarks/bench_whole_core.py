@@ -1,10 +1,10 @@
 """Whole cores: memory that does not grow with the stack, all cores at work, close to decoding.
 
 Each line of the first table is a process of its own that labels (smoothed mixture, fitted
-before), predicts (a small U-Net) or measures a folder of PNG slices of 50 and of 500 slices:
-peak resident memory, and slices per second of wall time. The second compares labelling 24 larger
-slices on one core and on two, and labelling with bare PNG decoding by Pillow, in CPU seconds of
-one run.
+before), masks and fits a mixture to all slices, predicts (a small U-Net) or measures a folder
+of PNG slices of 50 and of 500 slices: peak resident memory, and slices per second of wall time.
+The second compares labelling 24 larger slices on one core and on two, and labelling with bare
+PNG decoding by Pillow, in CPU seconds of one run.
 
 Run ``python benchmarks/bench_whole_core.py [--fast]``.
 """
@@ -25,7 +25,7 @@ from _measure import most_held_mib
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from icecoreseg import GMMLabeler, MicrostructureMetrics, open_stack, write_stack
+from icecoreseg import CoreMasker, GMMLabeler, MicrostructureMetrics, open_stack, write_stack
 
 
 def make_slices(size, n_different=8):
@@ -73,6 +73,8 @@ def work(step, folder, n_cores):
         began, cpu = time.perf_counter(), time.process_time()
         if step == "measure":
             MicrostructureMetrics(60).fit_transform(labeler.predict(X))
+        elif step == "fit":
+            labeler.fit(CoreMasker(outside=0).fit(X).transform(X))
         else:
             result = model.predict(X) if model else labeler.predict(X)
             write_stack(result, Path(out) / "labels")
@@ -123,7 +125,7 @@ def main(fast=False):
         prepare(slices, folder)
         print(f"slices of {size} x {size} uint8, slabs of 2; load average {os.getloadavg()[0]:.1f}")
         print(f"{'step':10s} {'slices':>6s} {'peak MiB':>9s} {'slices/s':>9s} {'growth':>7s}")
-        for step in ("label", "predict", "measure"):
+        for step in ("label", "fit", "predict", "measure"):
             peaks = []
             for length in lengths:
                 said = run(step, folder / str(length))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icecoreseg.labeling.histogram import grey_histogram, pool_histograms
+from icecoreseg.labeling.histogram import count_whole_numbers, grey_histogram, pool_histograms
 from icecoreseg.labeling.mixture import two_means
 
 
@@ -36,3 +36,12 @@ def test_two_means_finds_the_best_split(values):
 def test_pooled_histogram_of_nothing():
     nothing = grey_histogram(np.zeros(0))
     assert pool_histograms([nothing, nothing]).n_voxels == 0
+
+
+def test_a_histogram_holds_its_own_bins_and_no_more():
+    """A fit keeps those of all slices: a view of 65 536 counts would be half a megabyte each."""
+    values = np.random.default_rng(0).normal(0, 300, (64, 64)).astype(np.int16)
+    for histogram in (count_whole_numbers(values), grey_histogram(values.ravel() / 8, 0.125)):
+        assert histogram.counts.base is None
+        assert histogram.counts.nbytes == 4 * len(histogram.counts)
+        assert histogram.n_voxels == values.size

@@ -109,7 +109,8 @@ def _without_empty_ends(first, counts, width):
     filled = np.flatnonzero(counts)
     if not filled.size:
         return Histogram(0, np.zeros(0, dtype=np.int64), width)
-    return Histogram(first + int(filled[0]), counts[filled[0] : filled[-1] + 1], width)
+    counts = counts[filled[0] : filled[-1] + 1].astype(np.int32)  # a fit holds those of all slices
+    return Histogram(first + int(filled[0]), counts, width)
 
 
 def _count_bytes(values):
