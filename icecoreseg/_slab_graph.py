@@ -4,7 +4,9 @@ A task names the chunks that it looks into. So chunks stay as small as they are,
 looks, nothing is held but what somebody still needs, and dask's order can tell what that is.
 """
 
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
+from operator import getitem
 
 import dask
 import dask.array as da
@@ -12,7 +14,7 @@ import numpy as np
 from dask._task_spec import List, Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph
 
-from icecoreseg._slabs import Slices, cut_blocks
+from icecoreseg._slabs import Slices
 from icecoreseg._validation import is_lazy
 
 
@@ -48,25 +50,35 @@ def _map_with_neighbours(function, stacks, halo, tail, result):
     tasks = {}
     for number, (start, stop) in enumerate(pairwise(edges)):
         first, last = max(0, start - halo), min(n_slices, stop + halo)
-        low = np.searchsorted(edges, first, side="right") - 1
-        places = range(low, np.searchsorted(edges, last))
-        blocks = [List(*(TaskRef((s.name, place, 0, 0)) for place in places)) for s in stacks]
-        seen = slice(first - edges[low], last - edges[low])
+        blocks = [List(*_seen(tasks, name, stack, edges, first, last)) for stack in stacks]
         inner = slice(start - first, stop - first)
         key = (name, number, *(0 for _ in tail))
-        tasks[key] = Task(key, _call_inner, TaskRef(function.key), seen, inner, *blocks)
+        tasks[key] = Task(key, _call_inner, TaskRef(function.key), inner, *blocks)
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[*stacks, function])
     return da.Array(graph, name, (chunks, *((n,) for n in tail)), **result)
 
 
-def _call_inner(function, seen, inner, *stacks):
-    slabs = (Slices(cut_blocks(blocks, seen.start, seen.stop)) for blocks in stacks)
-    return function(*slabs, inner=inner)
+def _seen(tasks, name, stack, edges, first, last):
+    """Chunks from slice `first` to `last`; of those at the ends a part: clusters send no more."""
+    for place in range(bisect_right(edges, first) - 1, bisect_left(edges, last)):
+        start, stop = edges[place : place + 2]
+        block = TaskRef((stack.name, place, 0, 0))
+        if first <= start and stop <= last:
+            yield block
+            continue
+        cut = slice(max(first - start, 0), min(last, stop) - start)
+        key = (f"{name}-part-{stack.name}", place, cut.start, cut.stop)
+        tasks[key] = Task(key, getitem, block, cut)
+        yield TaskRef(key)
+
+
+def _call_inner(function, inner, *stacks):
+    return function(*map(Slices, stacks), inner=inner)
 
 
 def slice_chunks(stack, factor):
-    """Chunks along z, each (but the last) a multiple of `factor`."""
-    chunks = stack.chunks[0]
+    """Chunks along z, none of them empty, each (but the last) a multiple of `factor`."""
+    chunks = tuple(chunk for chunk in stack.chunks[0] if chunk) or (0,)
     if all(chunk % factor == 0 for chunk in chunks[:-1]):
         return chunks
     step = max(factor, max(chunks) // factor * factor)

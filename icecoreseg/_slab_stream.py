@@ -1,6 +1,6 @@
 """Slabs of lazy stacks, computed some at a time and handed over one after the other.
 
-What later slabs need of the same chunks (the halo of a step before) is kept and not computed
+What the next slabs need of the same chunks (the halo of a step before) is kept and not computed
 again. While the caller looks at some slabs the next ones are computed, and no more: memory
 does not grow with the stack, whoever is slower.
 """
@@ -28,17 +28,37 @@ def stream_slabs(stacks, bounds):
         At least one of them lazy.
     bounds : sequence of (int, int)
         First and last + 1 slice of every slab.
+
+    Notes
+    -----
+    On processes and clusters what is kept would travel: there every group of slabs is computed
+    anew with its neighbours.
     """
     get = get_scheduler(collections=[s for s in stacks if is_lazy(s)]) or dask.threaded.get
-    graph, keys = _graph(stacks, bounds)
-    run, step = _Run(graph, keys, get), _at_once(get)
-    with ThreadPoolExecutor(1) as runner:  # ends before we do, even after an error
+    step = _at_once(get)
+    groups = [bounds[first : first + step] for first in range(0, len(bounds), step)]
+    if get in (dask.threaded.get, dask.local.get_sync):
+        yield from _stream_here(stacks, groups, get)
+        return
+    for group in groups:
+        yield from dask.compute(*[[s[start:stop] for s in stacks] for start, stop in group])
+
+
+def _stream_here(stacks, groups, get):
+    """The same on threads of our own: a group ahead of the caller."""
+    graph, keys = _graph(stacks, groups)
+    with own_threads(get) as options, ThreadPoolExecutor(1) as runner:
+        run = _Run(graph, lambda *what: get(*what, **options))
         computed = []
-        for first in range(0, len(keys), step):
-            following = runner.submit(run.compute, keys[first : first + step])
+        try:
+            for group, later in zip(keys, [*keys[1:], []], strict=True):
+                following = runner.submit(run.compute, group, later)
+                yield from computed
+                computed = following.result()
             yield from computed
-            computed = following.result()
-        yield from computed
+        finally:
+            if "pool" in options:  # nobody waits for what has not begun
+                options["pool"].shutdown(wait=False, cancel_futures=True)
 
 
 def _at_once(get):
@@ -51,57 +71,51 @@ def _at_once(get):
     return min(8, dask.config.get("num_workers", None) or CPU_COUNT)
 
 
-def _graph(stacks, bounds):
-    """Graph of all tasks, and the keys of those that give slabs."""
+def _graph(stacks, groups):
+    """Graph of all tasks, and the keys of those that give slabs, group by group."""
+    bounds = [pair for group in groups for pair in group]
     chunks = tuple(stop - start for start, stop in bounds)
     cut = [s.rechunk((chunks, *s.shape[1:])) if is_lazy(s) else s for s in stacks]
     cut = dask.optimize(*cut)  # lazy ones share one graph; others stay what they are
-    graph, name = {}, f"slab-{uuid.uuid4().hex}"
+    graph, keys, name = {}, [], f"slab-{uuid.uuid4().hex}"
     for stack in filter(is_lazy, cut):
         graph |= dict(stack.__dask_graph__())
-    keys = [f"{name}-{number}" for number in range(len(bounds))]
-    for number, (key, (start, stop)) in enumerate(zip(keys, bounds, strict=True)):
+    for number, (start, stop) in enumerate(bounds):
         slabs = (
             TaskRef((stack.name, number, *(0 for _ in stack.shape[1:])))
             if is_lazy(stack)
             else stack[start:stop]
             for stack in cut
         )
-        graph[key] = Task(key, list, List(*slabs))
-    return convert_legacy_graph(graph), keys
+        keys.append(f"{name}-{number}")
+        graph[keys[-1]] = Task(keys[-1], list, List(*slabs))
+    remaining = iter(keys)
+    return convert_legacy_graph(graph), [[next(remaining) for _ in group] for group in groups]
 
 
 class _Run:
-    """Some tasks of a graph at a time, and what is held between them for those that follow."""
+    """Some tasks of a graph at a time, and what is held between them for the next ones."""
 
-    def __init__(self, graph, keys, get):
+    def __init__(self, graph, get):
         self._graph, self._get, self._held = graph, get, {}
-        self._keeps = get in (dask.threaded.get, dask.local.get_sync)  # others would send it about
-        self._waiting = dict.fromkeys(graph, 0)  # how many tasks still need a key
-        self._count(self._missing(keys), 1)
 
-    def compute(self, keys):
-        """Results of some keys, none of which was asked for before."""
-        tasks = self._missing(keys)
-        self._count(tasks, -1)
+    def compute(self, keys, later):
+        """Results of some keys; what those that come `later` need as well is kept."""
+        tasks, _ = self._missing(keys, self._held)
         tasks |= {key: DataNode(key, value) for key, value in self._held.items()}
-        keep = [key for key in tasks if self._keeps and self._waiting[key] > 0]
-        with own_threads(self._get) as options:
-            results = self._get(tasks, [*keys, *keep], **options)
+        _, keep = self._missing(later, tasks)
+        results = self._get(tasks, [*keys, *keep])
         self._held = dict(zip(keep, results[len(keys) :], strict=True))
         return results[: len(keys)]
 
-    def _missing(self, keys):
-        """The tasks that some keys need and that are not held."""
-        tasks, unseen = {}, list(keys)
+    def _missing(self, keys, there):
+        """The tasks that some keys need, and which of what is there these need."""
+        missing, met, unseen = {}, set(), list(keys)
         while unseen:
             key = unseen.pop()
-            if key not in tasks and key not in self._held:
-                tasks[key] = self._graph[key]
-                unseen += tasks[key].dependencies
-        return tasks
-
-    def _count(self, tasks, change):
-        for task in tasks.values():
-            for key in task.dependencies:
-                self._waiting[key] += change
+            if key in there:
+                met.add(key)
+            elif key not in missing:
+                missing[key] = self._graph[key]
+                unseen += missing[key].dependencies
+        return missing, list(met)

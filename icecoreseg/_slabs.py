@@ -1,4 +1,4 @@
-"""One function, applied slab by slab: the only place where numpy and dask differ.
+"""One function, applied slab by slab: only here and in its dask half do numpy and dask differ.
 
 A *slab* is a run of neighbouring slices. Functions in this package are written for
 a numpy slab; `map_slabs` applies them to a stack in memory (filling one output
@@ -52,6 +52,8 @@ class Slices:
         return self._slices[along_z][tuple(in_plane)]
 
     def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("Slices cannot be put together without a copy.")
         return np.asarray(self[:], dtype=dtype)
 
 

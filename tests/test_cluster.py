@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from icecoreseg import ThresholdLabeler, UNetSegmenter, open_stack, write_stack
+from icecoreseg import GMMLabeler, ThresholdLabeler, UNetSegmenter, open_stack, write_stack
 from icecoreseg.stacks._files import checksum
 
 distributed = pytest.importorskip("distributed")
@@ -60,6 +60,22 @@ def test_one_script_for_threads_and_cluster(tmp_path, client, network):
     assert len(expected) == 24
     with client.as_current():
         assert script(tmp_path, "cluster", network) == expected
+
+
+def mean_of_ice(stack):
+    """A fit, on a worker or here."""
+    return GMMLabeler(smoothing=0.5).fit(stack).means_[:, 1]
+
+
+def test_fits_on_a_cluster_of_stacks_that_live_there_and_in_its_own_tasks(client):
+    lazy = da.from_array(SCAN, chunks=(4, -1, -1))
+    expected = mean_of_ice(SCAN)
+    with client.as_current():
+        there = (lazy + np.uint8(0)).persist()
+        np.testing.assert_allclose(mean_of_ice(there), expected)
+        futures = [client.submit(mean_of_ice, lazy, key=f"fit-{n}") for n in range(2)]
+        for means in client.gather(futures):
+            np.testing.assert_allclose(means, expected)
 
 
 def test_processes(tmp_path):

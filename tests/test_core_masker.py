@@ -256,6 +256,19 @@ def test_lazy_equals_eager(tmp_path):
     assert np.array_equal(core_mask(lazy).compute(), core_mask(X))
 
 
+def test_a_fit_reads_small_slices_once():
+    X, _ = scan("snow", n_slices=20, n=96)
+    read = []
+
+    def note(block):
+        read.extend([0] * len(block))
+        return block
+
+    lazy = da.from_array(X, chunks=(1, -1, -1)).map_blocks(note, dtype=X.dtype, meta=X[:0])
+    CoreMasker().fit(lazy)
+    assert len(read) == 16
+
+
 def test_blocks_agree_away_from_their_ends():
     X, _ = scan("snow", n_slices=16, n=96)
     masker = CoreMasker(outside=0).fit(X)

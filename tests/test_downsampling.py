@@ -114,6 +114,23 @@ def test_bool_labels():
     assert downsample_labels(np.ones((2, 2, 2), dtype=bool)).item() == ICE
 
 
+@pytest.mark.parametrize("factor", [2, (1, 2, 2), 3, (2, 1, 2)])
+def test_the_order_of_voxels_in_memory_does_not_matter(factor):
+    labels = np.random.default_rng(0).integers(0, 2, (6, 12, 12), dtype=np.uint8)
+    labels[:, 0] = OUTSIDE
+    expected = downsample_labels(labels, factor)
+    for order in ((0, 2, 1), (2, 1, 0), (2, 0, 1)):
+        turned = np.ascontiguousarray(labels.transpose(order)).transpose(np.argsort(order))
+        assert not turned.flags.c_contiguous
+        np.testing.assert_array_equal(downsample_labels(turned, factor), expected)
+
+
+def test_signed_bytes_have_no_outside():
+    assert downsample_labels(np.ones((2, 2, 2), dtype=np.int8)).item() == ICE
+    with pytest.raises(ValueError, match=r"holds the values \[-1\]"):
+        downsample_labels(np.full((2, 2, 2), -1, dtype=np.int8))
+
+
 def test_refusals():
     labels = np.zeros((3, 4, 4), dtype=np.uint8)
     with pytest.raises(ValueError, match=r"Axis 0 of labels has length 3.*crop the stack to 2"):

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from icecoreseg import ICE, GMMLabeler
 from icecoreseg.datasets import make_ice_core
+from icecoreseg.labeling._noise import choose_smoothing
 
 AIR_GREY, ICE_GREY = 35.0, 110.0
 CONTRAST = ICE_GREY - AIR_GREY
@@ -261,3 +262,11 @@ def test_a_blank_slice_does_not_take_the_balance_away(blank):
     ice = GMMLabeler().fit(X).predict_fraction(X)
     inside = ~np.isnan(X)
     assert abs(ice[inside].mean() - fraction[inside].mean()) < 0.01
+
+
+def test_noise_is_found_in_a_specimen_of_few_rows():
+    rng = np.random.default_rng(0)
+    X = np.full((2, 3000, 60), np.nan, dtype=np.float32)
+    X[:, 1410:1600] = 40 + 60 * rng.integers(0, 2, (2, 19, 6)).repeat(10, 1).repeat(10, 2)
+    X += rng.normal(0, 6, X.shape)
+    assert choose_smoothing(X, np.nan) == choose_smoothing(X[:, 1400:1610], np.nan)

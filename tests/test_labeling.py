@@ -11,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from icecoreseg import AIR, ICE, OUTSIDE, GMMLabeler
 from icecoreseg.datasets import make_ice_core
+from icecoreseg.labeling._content import explain_slice
 from icecoreseg.labeling._smoothing import smooth_inside
 from icecoreseg.labeling.histogram import grey_histogram
 from icecoreseg.labeling.mixture import fit_mixture
@@ -265,6 +266,21 @@ def test_slices_that_do_not_converge_are_named():
     X, _ = noisy_slices(sd=30)
     with pytest.warns(UserWarning, match=r"did not converge within 2 steps in the slices \[0, 1"):
         GMMLabeler(max_iter=2).fit(X)
+
+
+def test_infinities_are_refused_before_they_are_smoothed():
+    X = noisy_slices(size=16)[0].astype(np.float32)
+    labeler = GMMLabeler(smoothing=1.0).fit(X)
+    bad = X.copy()
+    bad[-1, 4, 4] = np.inf
+    for call in (
+        labeler.predict,
+        labeler.predict_fraction,
+        lambda X: labeler.predict(da.from_array(X, chunks=(1, -1, -1)))[-2].compute(),
+        lambda X: explain_slice(labeler, X, len(X) - 2),
+    ):
+        with pytest.raises(ValueError, match="infinite"):
+            call(bad)
 
 
 def test_refusals():

@@ -133,7 +133,7 @@ def test_killed_again_and_again(tmp_path, name):
     command += [str(tmp_path / "scan"), str(tmp_path / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    renames = name == "core" or version("zarr") >= "3.1"  # zarr 3.0 writes chunks in place
+    renames = name == "core" or not version("zarr").startswith("3.0.")  # which write in place
     assert f"{len(moments) if renames else 5} were killed" in done.stdout
     assert not renames or "unfinished" in done.stdout
     whole = tmp_path / (name + (".whole" if name == "core" else ".whole.zarr"))

@@ -1,6 +1,7 @@
 """Slabs: every slice once, in order, with the neighbours that were asked for."""
 
 import threading
+import time
 
 import dask
 import dask.array as da
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icecoreseg import _slabs
+from icecoreseg import _slab_stream, _slabs
 from icecoreseg._slabs import iterate_slabs, iterate_with_halo, map_slabs, slab_bounds
 
 SMALL = {"multiple": 1, "at_least": 1, "slab_voxels": 24}
@@ -116,6 +117,56 @@ def test_errors_of_lazy_slabs_are_raised_and_a_reader_may_leave():
             list(iterate_slabs(X))
     assert max(computed) < 30
     assert set(threading.enumerate()) <= threads
+
+
+def test_a_graph_that_needs_the_whole_stack_first_does_not_hold_it(monkeypatch):
+    """X / X.max(): all chunks are read for the maximum, and again one by one."""
+    held = []
+    compute = _slab_stream._Run.compute
+
+    def watch(run, *groups):
+        results = compute(run, *groups)
+        held.append(sum(getattr(value, "nbytes", 0) for value in run._held.values()))
+        return results
+
+    monkeypatch.setattr(_slab_stream._Run, "compute", watch)
+    X = stack_of(60)
+    lazy = da.from_array(X, chunks=(1, 2, 3)) + 1
+    with dask.config.set(num_workers=2):
+        slabs = [slab for _, slab in iterate_slabs(lazy / lazy.max())]
+    np.testing.assert_allclose(np.concatenate(slabs), (X + 1) / 360, rtol=1e-6)
+    assert max(held) <= 5 * X[0].nbytes
+
+
+def test_leaving_early_begins_no_more_tasks():
+    begun = []
+
+    def slow(block):
+        if block.size:
+            begun.append(len(begun))
+            time.sleep(0.05)
+        return block
+
+    lazy = da.from_array(stack_of(64), chunks=(1, 2, 3)).map_blocks(slow, dtype=np.float32)
+    lazy = lazy.rechunk((16, 2, 3))
+    with dask.config.set(num_workers=2):
+        next(iterate_slabs(lazy))
+    assert len(begun) < 40  # of two groups of 32, the second has hardly begun
+
+
+@pytest.mark.parametrize("halo", [0, 1, 5])
+def test_empty_chunks_are_passed_over(halo):
+    X = stack_of(11)
+    keep = np.repeat([False, True, False, True, False], (2, 5, 3, 6, 2))
+    many = np.empty((18, 2, 3), dtype=X.dtype)
+    many[keep] = X
+    lazy = da.from_array(many, chunks=(2, 2, 3))[da.from_array(keep, chunks=2)]
+    lazy.compute_chunk_sizes()
+    assert 0 in lazy.chunks[0]
+    slabs = [slices[inner] for _, slices, inner in iterate_with_halo(lazy, halo)]
+    np.testing.assert_array_equal(np.concatenate(slabs), X)
+    summed = map_slabs(moving_sum, lazy, dtype=X.dtype, halo=max(halo, 1)).compute()
+    np.testing.assert_array_equal(summed, moving_sum(X))
 
 
 def moving_sum(slab, inner=slice(None)):

@@ -121,8 +121,8 @@ def _block_sum(values, factor, dtype=None):
 def _sum(parts, dtype):
     """Sum of some arrays, one after the other: ``sum(axis=0)`` is many times slower."""
     if len(parts) == 1:
-        return parts[0].astype(dtype)
-    total = np.add(parts[0], parts[1], dtype=dtype)
+        return parts[0].astype(dtype, order="C")
+    total = np.add(parts[0], parts[1], dtype=dtype, order="C")
     for part in parts[2:]:
         total += part
     return total

@@ -119,7 +119,7 @@ def as_stack(labels):
     labels = check_stack(labels, name="labels", kinds="ufib")
     if labels.dtype.kind == "b":
         return labels.astype(np.uint8) if is_lazy(labels) else labels.view(np.uint8)
-    return labels
+    return labels.astype(np.int16) if labels.dtype == np.int8 else labels  # which holds OUTSIDE
 
 
 def check_factor(factor, shape):

@@ -78,6 +78,7 @@ def explain_slice(labeler, X, number):
     number = range(X.shape[0])[number]
     first = max(0, number - labeler._halo())
     slab = np.asarray(X[first : number + labeler._halo() + 1])
+    labeler._check_values(slab)
     histogram = labeler._levels(slab, number - first).histogram
     if histogram.n_voxels == 0:
         raise ValueError(f"Slice {number} has no voxel inside the specimen.")

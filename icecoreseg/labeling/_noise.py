@@ -92,16 +92,18 @@ def _noise(plane, outside):
 
 def _noise_between_neighbours(plane, inside):
     """Standard deviation of white noise, from the Laplacian: edges are few, so the median holds."""
-    laplacian = np.concatenate([_laplacian(plane[r], inside[r]) for r in _strips(len(plane))])
+    laplacian = np.concatenate([_laplacian(plane[r], inside[r]) for r in _strips(inside)])
     if laplacian.size == 0:
         return None
     return np.median(np.abs(laplacian)) / 0.6745 / 20**0.5
 
 
-def _strips(n_rows):
-    if n_rows <= N_STRIPS * STRIP:
+def _strips(inside):
+    """Rows of a slice that are looked at: evenly spread over those that hold specimen."""
+    rows = np.flatnonzero(inside.any(axis=1))
+    if len(rows) <= N_STRIPS * STRIP:
         return [slice(None)]
-    starts = np.linspace(0, n_rows - STRIP, N_STRIPS).astype(int).tolist()
+    starts = np.linspace(rows[0], rows[-1] + 1 - STRIP, N_STRIPS).astype(int).tolist()
     return [slice(start, start + STRIP) for start in starts]
 
 

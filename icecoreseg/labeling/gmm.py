@@ -280,13 +280,17 @@ class GMMLabeler(Labeler):
 
     def _levels(self, slab, number):
         """The grey levels of one slice of a slab, smoothed if asked for."""
-        check_grey_values(slab[number], self.outside)
         options = {"sharpening": self.sharpening, "outside": self.outside}
         return Levels(slab, number, self.smoothing_, **options)
+
+    def _check_values(self, slab):
+        for number in range(len(slab)):  # the neighbours too: they are smoothed into the others
+            check_grey_values(slab[number], self.outside)
 
     def _read(self, X):
         """Of every slice: its histogram, the change of its mean by smoothing, trend and rings."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
+            self._check_values(slab)
             for number in range(inner.start, inner.stop):
                 yield self._signs(self._levels(slab, number), slab[number])
 
@@ -319,6 +323,7 @@ class GMMLabeler(Labeler):
         X = self._check(X)
 
         def work(slab, inner=slice(None)):
+            self._check_values(slab)
             numbers = range(*inner.indices(len(slab)))
             result = np.empty((len(numbers), *slab.shape[1:]), dtype=dtype)
             for row, number in zip(result, numbers, strict=True):

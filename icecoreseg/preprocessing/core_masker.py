@@ -19,6 +19,7 @@ from icecoreseg.preprocessing._steady import HALO, outline_slab, record_type
 
 _FIT_SLICES = 16
 _FIT_VALUES = 2**15  # of each slice
+_HELD_VOXELS = 2**25
 
 
 def core_mask(X, *, margin=0.0):
@@ -240,13 +241,16 @@ class CoreMasker(StackTransformer):
 
 
 class _Some:
-    """Some slices of a stack, read one by one as often as they are looked at."""
+    """Some slices of a stack, looked at one by one: what does not fit into memory is read again."""
 
     def __init__(self, X, numbers):
+        room = _HELD_VOXELS // (X.shape[1] * X.shape[2])
         self.X, self.numbers = X, numbers.tolist()
+        self.held = {n: np.asarray(X[n]) for n in self.numbers[:room]}
 
     def __iter__(self):
-        return (np.asarray(self.X[number]) for number in self.numbers)
+        for number in self.numbers:
+            yield self.held[number] if number in self.held else np.asarray(self.X[number])
 
 
 def _learn_levels(values, slices, stride):

@@ -139,7 +139,7 @@ class EnsembleSegmenter(MetaEstimatorMixin, StackClassifier):
 
     def _moments(self, X, inner=slice(None)):
         """Mean and standard deviation over the views, shape (n_slices, 2, rows, columns)."""
-        shape = X[inner].shape
+        shape = (len(range(*inner.indices(len(X)))), *X.shape[1:])
         n_views, mean, squares = 0, np.zeros(shape), np.zeros(shape)
         for fraction in self._views(X, inner):
             n_views += 1
@@ -149,7 +149,8 @@ class EnsembleSegmenter(MetaEstimatorMixin, StackClassifier):
         return np.stack([mean, np.sqrt(squares / n_views)], axis=1).astype(np.float32)
 
     def _views(self, X, inner):
-        """Yield the fractions of a numpy slab by every member, from every side."""
+        """Yield the fractions of a slab by every member, from every side."""
+        X = np.asarray(X)
         for member in self.members_:
             for turns in range(4 if self.symmetries else 1):
                 for flip in (1, -1) if self.symmetries else (1,):
