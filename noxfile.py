@@ -69,7 +69,7 @@ def demo(session):
 
 @nox.session
 def reproduce(session):
-    """Reproduce the paper's tables and figures (``-- --quick`` for a quarter of an hour)."""
+    """Reproduce the paper's tables and figures (``-- --quick`` for five minutes)."""
     install(session, "plot", "table")
     session.run("python", "examples/reproduce/run.py", *session.posargs, env={"MPLBACKEND": "agg"})
 
