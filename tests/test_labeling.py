@@ -136,6 +136,7 @@ def test_sharpening_is_an_unsharp_mask_of_scipy_gaussians():
     np.testing.assert_allclose(ours[:, 5:-5, 5:-5], theirs[:, 5:-5, 5:-5], rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:Structures are so thin")
 def test_sharpening_finds_the_small_structures_that_blur_hides():
     _, truth = noisy_slices(n_slices=16, size=64, ice=0.4)
     rng = np.random.default_rng(1)

@@ -2,54 +2,48 @@
 
 Blur does not change the mean grey level of a scan, so that the mean tells the ice fraction exactly,
 however fine the structure, if the levels of pure air and pure ice are known. The means of the
-mixture are not these: partly filled voxels pull them inwards. But voxels whose neighbours in all
-directions are of their own phase are nearly pure, and what is still missing shows in
-how much it helps to go one voxel deeper. A few windows of the stack tell both, and the
-posterior is shifted to agree.
+mixture are not these: partly filled voxels pull them inwards. A few windows of the stack tell them
+(`look_for_levels`), and the posterior is shifted to agree.
 """
 
 from itertools import product
 
 import numpy as np
-from scipy.ndimage import correlate1d, minimum_filter
+from scipy.ndimage import minimum_filter
 from scipy.special import expit, logit
 
 from icecoreseg._slabs import is_lazy
 from icecoreseg._validation import inside_mask
 from icecoreseg.labeling._content import ice_at, prior_exponent
 from icecoreseg.labeling._levels import Levels
+from icecoreseg.labeling._pure import View, look_for_levels
+from icecoreseg.labeling._quality import clipped_ends
 from icecoreseg.labeling._smoothing import smoothing_reach
+from icecoreseg.labeling.histogram import slice_histogram
 
-DEPTHS = (1, 2)
-"""Voxels in all directions that must be of the same phase."""
+FEWEST = 6
+"""Slices without which nothing is known of the blur along the core."""
 
 N_RUNS, RUN, WHOLE = 4, 4, 24
 """Runs of neighbouring slices that are looked at, slices per run; up to how many slices all are."""
 
-EDGE, WHOLE_EDGE = 128, 512
+EDGE, WHOLE_EDGE = 96, 192
 """Rows and columns of a window; up to how many of them a slice is one window."""
 
-BEYOND = 1.2
-"""How much further than from the first to the second depth the pure level is."""
+REACH = 3
+"""Voxels along the rim that do not count, as what is outside is blurred into them; margin."""
 
-REACH = max(DEPTHS)
-RIM = 2
-"""Voxels along the rim of the specimen that do not count: what is outside is blurred into them."""
+MEAN_ERROR, CLIPPED_ERROR = 0.001, 0.5
+"""Doubts about the ice fraction, however well it is known, and per share of clipped voxels."""
 
-LEAST = 10
-"""Fewest voxels whose mean is a level."""
+TOLERANCE, SHARE = 0.0015, 0.5
+"""Difference of ice fractions that is not worth a shift: this, or the share of its error."""
 
-SHALLOW_ERROR, STEP_ERROR, MEAN_ERROR = 0.05, 0.3, 0.001
-"""Doubts about levels known at the first depth only, the last step, the ice fraction."""
-
-TOLERANCE = 0.0015
-"""Difference of ice fractions that is not worth a shift."""
-
-MOST_LIKELY = 4.0
+MOST_LIKELY = 8.0
 """Standard deviation of the shift, in log-odds, before anything is known of it."""
 
 ODDS = np.arange(-20, 20.001, 0.05)
-SHIFTS = np.arange(-6, 6.001, 0.05)
+SHIFTS = np.arange(-10, 10.001, 0.05)
 
 
 def find_balance(X, labeler, histograms, fits):
@@ -68,18 +62,28 @@ def find_balance(X, labeler, histograms, fits):
 
     Returns
     -------
-    float
-        0 if one of the phases is nowhere thick enough to show its level, and if slices are to
-        borrow nothing from their stack.
+    balance : float
+        0 if one of the phases is nowhere nearly pure, if labels and grey levels do not agree, if
+        there are few slices, and if they are to borrow nothing from their stack.
+    doubtful : Look or None
+        What has been found, if it is not to be trusted.
     """
-    if labeler.prior != "balanced" or labeler.n_components > 2 or labeler.anchor_strength == 0:
-        return 0.0
-    mixtures = [None if fell_back else mixture for mixture, fell_back in fits]
-    tally = _Tally()
+    asked = labeler.prior == "balanced" and labeler.n_components == 2 and labeler.anchor_strength
+    if not asked or X.shape[0] < FEWEST:
+        return 0.0, None
+    views, odds, clipped = [], np.zeros(len(ODDS)), []
     for first, last in _runs(X.shape[0]):
         for window in _windows(X, first, last, labeler, histograms):
-            tally.add(*_look(window, labeler, histograms, mixtures))
-    return tally.balance()
+            view, ice, share = _look(window, labeler, histograms, fits)
+            views += [view] if view.known.any() else []
+            odds += _count(ice)
+            clipped.append(share)
+    look = look_for_levels(views) if views else None
+    if look is None:
+        return 0.0, None
+    error = np.linalg.norm([look.error, MEAN_ERROR, CLIPPED_ERROR * np.mean(clipped)])
+    balance = 0.0 if look.disagree else _shift(odds, look.ice, error)
+    return balance, look if look.doubtful else None
 
 
 def _runs(n_slices):
@@ -127,96 +131,55 @@ def _spans(filled):
     return [(middle - EDGE // 2, middle + EDGE // 2) for middle in middles]
 
 
-def _look(window, labeler, histograms, mixtures):
-    """(probabilities of ice, grey in contrasts above air, pure air and pure ice) of a window.
-
-    Probabilities of all voxels and of those away from the rim; the others are of the latter
-    alone. The last is a list, over depths and phases, of bool arrays.
-    """
+def _look(window, labeler, histograms, fits):
+    """(view of a window, ice of its voxels that count, share of clipped ones)."""
     slab, start, inner = window
-    grey = np.full(slab.shape, np.nan, dtype=np.float32)
-    ice = np.full(slab.shape, np.nan, dtype=np.float32)
+    grey, smooth, ice = np.full((3, *slab.shape), np.nan, dtype=np.float32)
+    counts = np.zeros(len(slab), dtype=bool)
     for number in range(max(0, inner[0].start - REACH), min(len(slab), inner[0].stop + REACH)):
-        mixture, histogram = mixtures[start + number], histograms[start + number]
+        (mixture, fell_back), histogram = fits[start + number], histograms[start + number]
         if mixture is None or histogram.n_voxels == 0:
             continue
         options = {"sharpening": labeler.sharpening, "outside": labeler.outside}
         levels = Levels(slab, number, labeler.smoothing_, **options)
+        bins = levels.histogram.levels
         exponent = prior_exponent(histogram, mixture, "tempered")
-        levels.look_up(ice_at(levels.histogram.levels, mixture, exponent), out=ice[number])
-        grey[number] = (slab[number] - mixture.means[0]) / np.ptp(mixture.means)
+        levels.look_up(ice_at(bins, mixture, exponent), out=ice[number])
+        air, span = mixture.means[0], np.ptp(mixture.means)
+        levels.look_up((bins - air) / span, out=smooth[number])
+        grey[number] = np.where(np.isnan(ice[number]), np.nan, (slab[number] - air) / span)
+        counts[number] = not fell_back
     inside = ~np.isnan(ice)
-    known = minimum_filter(inside, (1, 2 * RIM + 1, 2 * RIM + 1), mode="nearest")[inner]
-    phases = (ice <= 0.5) | ~inside, (ice > 0.5) | ~inside
-    pure = [[_all_around(phase, depth)[inner][known] for phase in phases] for depth in DEPTHS]
-    return [ice[inner][part] for part in (inside[inner], known)], grey[inner][known], pure
+    known = np.zeros(slab.shape, dtype=bool)
+    known[inner] = _away_from_the_rim(inside)[inner] & counts[inner[0], None, None]
+    near = tuple(slice(max(0, part.start - REACH), part.stop + REACH) for part in inner)
+    middle = np.mean(grey, where=inside) if inside.any() else 0.0
+    view = View(*(np.where(inside, a, middle)[near] for a in (grey, smooth)), known[near])
+    return view, ice[known], _clipped_share(slab[known])
 
 
-def _all_around(mask, depth):
-    """Where all neighbours are True; the voxel itself does not count, lest its noise decides."""
-    count = mask.view(np.uint8)
-    for axis in range(mask.ndim):
-        count = correlate1d(count, np.ones(2 * depth + 1), axis=axis, mode="nearest")
-    return count - mask.view(np.uint8) == (2 * depth + 1) ** mask.ndim - 1
+def _away_from_the_rim(inside):
+    return minimum_filter(inside, (1, 2 * REACH + 1, 2 * REACH + 1), mode="constant")
 
 
-class _Tally:
-    """Sums over windows: voxels, grey levels and their squares; histograms of log-odds."""
+def _clipped_share(grey):
+    """Part of some voxels that has the lowest, or highest, grey level instead of its own."""
+    counts = slice_histogram(grey).counts
+    return counts[[0, -1]] @ clipped_ends(counts) / counts.sum() if grey.size else 0.0
 
-    def __init__(self):
-        self.pure = np.zeros((len(DEPTHS), 2, 3))
-        self.all = np.zeros(3)
-        self.odds = np.zeros((2, len(ODDS)))  # of all voxels, of those away from the rim
 
-    def add(self, ice, grey, pure):
-        self.all += _sums(grey)
-        self.pure += [[_sums(grey[mask]) for mask in masks] for masks in pure]
-        for counts, some in zip(self.odds, ice, strict=True):
-            odds = logit(np.clip(some, 1e-8, 1 - 1e-7))
-            index = np.rint((odds - ODDS[0]) / (ODDS[1] - ODDS[0])).astype(int)
-            counts += np.bincount(index.clip(0, len(ODDS) - 1), minlength=len(ODDS))
-
-    def balance(self):
-        """The shift that is asked for with the rim and without it, or none."""
-        if self.pure[0, :, 0].min() < LEAST:
-            return 0.0
-        (air, air_error), (ice, ice_error) = (_level(*self.pure[:, i], (-1, 1)[i]) for i in (0, 1))
-        wanted = (self.all[1] / self.all[0] - air) / (ice - air)
-        noise = max(shallow[0] * _mean(shallow)[1] for shallow in self.pure[0])  # its variance
-        mean_error = MEAN_ERROR + (noise / self.all[0]) ** 0.5
-        errors = (1 - wanted) * air_error, wanted * ice_error, mean_error
-        shifts = [_shift(counts, wanted, np.linalg.norm(errors)) for counts in self.odds]
-        return float(np.median([0.0, *shifts]).round(2)) + 0.0  # not -0.0
+def _count(ice):
+    """Histogram of the log-odds of probabilities."""
+    odds = logit(np.clip(ice, 1e-8, 1 - 1e-7))
+    index = np.rint((odds - ODDS[0]) / (ODDS[1] - ODDS[0])).astype(int)
+    return np.bincount(index.clip(0, len(ODDS) - 1), minlength=len(ODDS))
 
 
 def _shift(counts, wanted, error):
     """Shift of log-odds that makes the mean probability the ice fraction that is wanted."""
     found = expit(ODDS + SHIFTS[:, None]) @ counts / counts.sum()
     now = found[len(SHIFTS) // 2]
-    wanted = np.clip(now, wanted - TOLERANCE, wanted + TOLERANCE)
+    tolerance = max(TOLERANCE, SHARE * error)
+    wanted = np.clip(now, wanted - tolerance, wanted + tolerance)
     misfit = ((found - wanted) / error) ** 2 + (SHIFTS / MOST_LIKELY) ** 2
-    return SHIFTS[np.argmin(misfit)]
-
-
-def _level(shallow, deep, outwards):
-    """(level of a pure phase, its error) from (voxels, grey, squares) at two depths."""
-    level, variance = _mean(shallow)
-    if deep[0] < LEAST:
-        return level, SHALLOW_ERROR
-    deeper, deep_variance = _mean(deep)
-    step = outwards * max(0.0, outwards * (deeper - level))
-    share = step**2 / (step**2 + variance + deep_variance)  # of the step that is no chance
-    errors = STEP_ERROR * share * step, BEYOND * share * deep_variance**0.5, variance**0.5
-    return level + BEYOND * share * step, np.linalg.norm(errors)
-
-
-def _sums(grey):
-    grey = grey.astype(float)
-    return np.array([grey.size, grey.sum(), grey @ grey])
-
-
-def _mean(sums):
-    """(mean, its variance)."""
-    n, total, squares = sums
-    mean = total / n
-    return mean, max(squares / n - mean**2, 1e-12) / n
+    return float(SHIFTS[np.argmin(misfit)].round(2)) + 0.0  # not -0.0

@@ -144,7 +144,7 @@ def trend_share(values, outside=np.nan):
     return float(1 - rest.var() / grey.var())
 
 
-def warn_of_doubts(labeler, changes, trends, rings):
+def warn_of_doubts(labeler, changes, trends, rings, thin=None):
     """Warn of the slices of a fitted GMMLabeler that somebody should look at.
 
     Parameters
@@ -157,10 +157,19 @@ def warn_of_doubts(labeler, changes, trends, rings):
         See `trend_share`.
     rings : array of shape (n_slices,)
         See `ring_share`.
+    thin : Look or None
+        What the balance has seen, if it is doubtful.
     """
     looks = _doubts_of_looks(labeler, changes, trends, rings)
     for doubtful, message in (*_doubts_of_fits(labeler), *looks):
         _warn(doubtful, message)
+    if thin is not None and np.nanmedian(labeler.separation_) >= LEAST_SEPARATION:
+        warnings.warn(
+            "Structures are so thin that hardly a voxel holds one phase only: the porosity may be "
+            f"off by several percentage points. Labels of the sharpened scan say "
+            f"{100 - 100 * thin.labelled:.1f} %, its mean grey level {100 - 100 * thin.ice:.1f} %.",
+            stacklevel=3,
+        )
 
 
 def _doubts_of_fits(labeler):

@@ -194,8 +194,8 @@ class GMMLabeler(Labeler):
         self.phases_ = known_phases(alone, self.mixture_)
         fits = [self._borrow(*pair) for pair in zip(histograms, alone, strict=True)]
         vars(self).update(tabulate(fits, self.n_components))
-        self.balance_ = find_balance(X, self, histograms, fits)
-        warn_of_doubts(self, *map(np.array, signs))
+        self.balance_, doubtful = find_balance(X, self, histograms, fits)
+        warn_of_doubts(self, *map(np.array, signs), doubtful)
         return self
 
     def predict(self, X):
