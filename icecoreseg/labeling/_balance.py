@@ -33,7 +33,7 @@ EDGE, WHOLE_EDGE = 96, 192
 REACH = 3
 """Voxels along the rim that do not count, as what is outside is blurred into them; margin."""
 
-MEAN_ERROR, CLIPPED_ERROR = 0.001, 0.5
+MEAN_ERROR, CLIPPED_ERROR = 0.001, 1.0
 """Doubts about the ice fraction, however well it is known, and per share of clipped voxels."""
 
 TOLERANCE, SHARE = 0.0015, 0.5

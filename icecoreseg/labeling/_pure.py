@@ -22,11 +22,13 @@ SLOWEST, FASTEST = 0.7, 1.6
 N_FIRST, N_SHARP = 2, 3
 """Steps with the smoothed scan, and with the sharpened one."""
 
-PENALTIES = (1, 0.25, 0.06, 0.015, 0.004)
+PENALTIES = 0.5 ** np.arange(9)
 """What noise costs the sharpening: from hardly sharp to nearly all of the blur undone."""
 
-CLEAR = 3.5
-"""Standard deviations of noise that pure voxels are to be away from the other label."""
+CLEAR = 3.0
+"""Standard deviations of noise that pure voxels are to be away from the other label.
+
+Sharper scans show thinner structures, until noise is labelled too."""
 
 N_BINS, LEAST = 1000, 10
 """Classes of purity; fewest voxels whose mean is a level."""
@@ -36,7 +38,6 @@ PURITY_ERROR = 0.3
 
 SHAPE_ERRORS = 2.0, 0.3
 """Doubts about the ice in which labels and grey levels differ: if too noisy to sharpen, if not."""
-
 
 DOUBTFUL_GAP, GREATEST_GAP, GREATEST_CONTRAST = 0.025, 0.03, 2.4
 """Difference between the ice of labels and of grey levels that is doubtful, or too much, and the

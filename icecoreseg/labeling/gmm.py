@@ -98,7 +98,7 @@ class GMMLabeler(Labeler):
         only, an artefact) and borrow means and variances, moved to their own peak. ``fit``
         warns of them.
     balance_ : float
-        Log-odds of ice added to the posterior; 0 if a phase is nowhere thick enough to tell it.
+        Log-odds of ice added to the posterior; 0 if nothing tells them.
     smoothing_ : (float, float, float)
         Standard deviations (z, y, x) of the smoothing.
     mixture_ : Mixture
