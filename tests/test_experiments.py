@@ -20,6 +20,7 @@ def script(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:.*slices:UserWarning")  # these cores are very small
+@pytest.mark.filterwarnings("ignore:Structures are so thin:UserWarning")
 def test_experiments_resume(script, tmp_path, capsys):
     results = tmp_path / "new" / "results.jsonl"
     options = [str(results), "--fast", "--steps", "1", "--seeds", "0", "--variants"]

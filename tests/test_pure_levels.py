@@ -58,13 +58,12 @@ def test_levels_are_those_of_the_pure_phases(porosity, width, blur):
 
 
 @pytest.mark.parametrize(
-    ("porosity", "width", "blur"), [(0.1, 6, 1.2), (0.03, 6, 1.2), (0.1, 4, 0.5), (0.25, 6, 0.8)]
+    ("porosity", "width", "blur"), [(0.1, 6, 1.2), (0.03, 6, 0.8), (0.1, 4, 0.5), (0.25, 6, 0.8)]
 )
-@pytest.mark.filterwarnings("ignore:Structures are so thin")
 def test_porosity_of_thin_structures(porosity, width, blur):
     fraction = ice_fraction(porosity, width)
-    balanced, _ = porosity_errors(fraction, scan(fraction, blur, 0.06))
-    assert abs(balanced) < 0.5
+    balanced, tempered = porosity_errors(fraction, scan(fraction, blur, 0.06))
+    assert abs(balanced) < 0.6 and abs(balanced) < 0.4 * abs(tempered)
 
 
 @pytest.mark.parametrize("air_inside", [False, True])
@@ -112,4 +111,4 @@ def test_the_rim_does_not_count():
     core = minimum_filter(inside, 7)
     X = np.where(core, scan(fraction, 0.8, 0.06), scan(fraction, 0.8, 0.06) - 30)
     predicted = GMMLabeler(output="fraction").fit_transform(np.where(inside, X, np.nan))
-    assert abs(predicted[:, core].mean() - fraction[:, core].mean()) < 0.005
+    assert abs(predicted[:, core].mean() - fraction[:, core].mean()) < 0.01

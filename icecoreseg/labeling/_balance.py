@@ -33,13 +33,13 @@ EDGE, WHOLE_EDGE = 96, 192
 REACH = 3
 """Voxels along the rim that do not count, as what is outside is blurred into them; margin."""
 
-MEAN_ERROR, CLIPPED_ERROR = 0.001, 1.0
+MEAN_ERROR, CLIPPED_ERROR = 0.002, 1.0
 """Doubts about the ice fraction, however well it is known, and per share of clipped voxels."""
 
 TOLERANCE, SHARE = 0.0015, 0.5
 """Difference of ice fractions that is not worth a shift: this, or the share of its error."""
 
-MOST_LIKELY = 8.0
+MOST_LIKELY = 4.0
 """Standard deviation of the shift, in log-odds, before anything is known of it."""
 
 ODDS = np.arange(-20, 20.001, 0.05)

