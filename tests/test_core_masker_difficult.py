@@ -128,6 +128,36 @@ def test_small_pictures(name, kind, least):
     assert overlap(core_mask(X), specimen) >= least
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_fragment_in_a_wide_gap_of_snow(seed):
+    """It holds up the hull of the ice where there is no other grain, and is as bright as ice."""
+    X, specimen = scan("snow", "elliptical", n=192, seed=seed)
+    rows, columns = np.mgrid[:192, :192]
+    within = np.hypot(rows - 95.5, columns - 95.5) < CASING * 192 - 2
+    away = ndimage.distance_transform_edt(~specimen[0]) * within
+    row, column = np.unravel_index(away.argmax(), away.shape)
+    X[:, np.hypot(rows - row, columns - column) < 2.5] = 115
+    assert overlap(core_mask(X), specimen) >= 0.98
+
+
+@pytest.mark.parametrize(("kind", "least"), [("snow", 0.985), ("ice", 0.992)])
+def test_a_core_that_the_picture_cuts_off(kind, least):
+    """What is beyond the picture is not made up from what is at its edge."""
+    X, specimen = scan(kind, "round", n=192, casing=0, seed=2)
+    assert overlap(core_mask(X[:, 30:]), specimen[:, 30:]) >= least
+
+
+@pytest.mark.parametrize(("kind", "least"), [("snow", 0.98), ("ice", 0.99)])
+def test_a_leaning_core(kind, least):
+    """By half a pixel per slice, as at 27 degrees; each slice has its own outline."""
+    X, specimen = (
+        np.stack([np.roll(part, round(0.5 * z), axis=1) for z, part in enumerate(stack)])
+        for stack in scan(kind, "round", n=192, n_slices=9, casing=0, seed=2)
+    )
+    masks = core_mask(X)
+    assert min(map(overlap, masks[[0, 4, 8]], specimen[[0, 4, 8]])) >= least
+
+
 @pytest.mark.parametrize("casing", [0, 190])
 def test_snow_of_little_ice(casing):
     """12 % of ice, fewer bright voxels than the casing has."""

@@ -11,6 +11,9 @@ from icecoreseg.preprocessing import core_mask
 from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._cut import mask_within
 from icecoreseg.preprocessing._fan import ANGLES, closed_path
+from icecoreseg.preprocessing._fragments import without_fragments
+from icecoreseg.preprocessing._hull import round_out
+from icecoreseg.preprocessing._lean import moves, supports
 from icecoreseg.preprocessing._reduce import block_mean
 from icecoreseg.preprocessing._steady import HALO, alike_slices
 from icecoreseg.preprocessing._view import pack, pool
@@ -104,6 +107,37 @@ def test_ball_rolls_over_pores_and_into_breaks(n_breaks):
     mask = mask_within(np.concatenate([centre, radii]), grains.shape)
     assert 3 < ball < 12
     assert (mask & whole).sum() > 0.98 * (mask | whole).sum()
+
+
+def test_fragments_are_left_out_and_grains_at_the_rim_are_not():
+    """Square grains, cut to a disc, and four small ones in the gap around it."""
+    there = np.random.default_rng(0).random((20, 20)) < 0.8
+    grains = np.kron(there, np.pad(np.ones((3, 3), dtype=bool), (0, 2)))
+    grains &= np.hypot(*(np.mgrid[:100, :100] - 50)) < 33
+    scan = grains.copy()
+    scan[[50, 50, 8, 92], [5, 95, 50, 50]] = True
+    assert np.array_equal(without_fragments(scan.astype(float), pore=4), grains)
+
+
+@pytest.mark.parametrize("pore_length", [6, 15])
+def test_a_hexagon_is_no_ellipse(pore_length):
+    """Each of its sides lies inside of the ellipse by more than snow would leave empty."""
+    hexagon = 60 / np.cos((ANGLES + np.pi / 6) % (np.pi / 3) - np.pi / 6)
+    rounded = round_out(hexagon, np.ones(ANGLES.size, dtype=bool), 0.5, pore_length)
+    assert np.abs(rounded - hexagon).mean() < 0.8
+
+
+def test_a_slope_is_seen_in_rough_outlines():
+    """Each slice shows a rim of 40 pixels at a few places only, elsewhere up to 4 pixels less."""
+    random = np.random.default_rng(0)
+    places = np.arange(-6, 7)
+    slope = np.array([0.5, -0.2])
+    radii = 40 - random.uniform(0, 4, (13, 32)).repeat(8, axis=1)
+    middles = 50 + places[:, np.newaxis] * slope
+    upright = np.hstack([np.full((13, 2), 50.0), radii])
+    leaning = np.hstack([middles, radii])
+    assert not moves(supports(upright), places).any()
+    assert np.abs(moves(supports(leaning), places) + middles - 50).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["snow", "firn"])

@@ -13,6 +13,7 @@ from scipy import ndimage
 from icecoreseg.preprocessing._casing import polar
 from icecoreseg.preprocessing._cut import mask_within
 from icecoreseg.preprocessing._fan import ANGLES
+from icecoreseg.preprocessing._fragments import without_fragments
 from icecoreseg.preprocessing._hull import hull_radii
 
 _SIZE = 128  # longest edge at which the ball rolls
@@ -24,13 +25,15 @@ _LEAST = 9.0  # pixels of the picture of grains: less is no break for sure
 _NEXT = 5  # pixels across in which a place furthest from ice stands alone
 
 
-def roll_ball(grains):
+def roll_ball(grains, *, weed=True):
     """What a ball that rolls around the ice cannot reach.
 
     Parameters
     ----------
     grains : bool array of shape (n_rows, n_columns)
         Pixels that hold ice; some do.
+    weed : bool
+        Whether fragments are left out.
 
     Returns
     -------
@@ -43,40 +46,52 @@ def roll_ball(grains):
         Radius of the ball, in pixels.
     """
     block = -(-max(grains.shape) // _SIZE)
-    ice = _shrink(grains, block)
-    pad = max(ice.shape) // _BEYOND + 1
-    ice = np.pad(ice, pad, mode="edge")
+    amount = _shrink(grains, block)
+    pad = max(amount.shape) // _BEYOND + 1
+    amount = np.pad(amount, pad, mode="edge")
+    ice = amount > 0
     away = ndimage.distance_transform_edt(~ice)
-    ball = max(_ball_radius(ice, away), _LEAST / block)
-    inside = _largest(~_reached(away, ball), ice)
+    pore, ball = _pores(ice, away)
+    ball = max(ball, _LEAST / block)
+    ice, inside = _closed(ice, away, ball)
+    whole = without_fragments(amount / block**2 * ice, pore) if weed else ice
+    if (whole < ice).any():  # else nothing has changed
+        ice, inside = _closed(whole, ndimage.distance_transform_edt(~whole), ball)
     centre = ndimage.center_of_mass(inside)
     radii = _radii(inside, centre)
-    kept = inside[pad:-pad, pad:-pad].repeat(block, axis=0).repeat(block, axis=1)
+    kept = ice[pad:-pad, pad:-pad].repeat(block, axis=0).repeat(block, axis=1)
     kept = kept[: grains.shape[0], : grains.shape[1]] & grains
     centre = tuple((place - pad + 0.5) * block - 0.5 for place in centre)
     return kept, centre, radii * block - (block - 1) / 2, ball * block
 
 
 def _shrink(grains, block):
-    """Blocks that hold a grain."""
+    """Number of grains in each block."""
     shape = [-(-edge // block) for edge in grains.shape]
     padded = np.zeros([block * edge for edge in shape], dtype=bool)
     padded[: grains.shape[0], : grains.shape[1]] = grains
-    rows = padded.reshape(shape[0], block, -1).any(axis=1)
-    return rows.reshape(shape[0], shape[1], block).any(axis=2)
+    rows = padded.reshape(shape[0], block, -1).sum(axis=1)
+    return rows.reshape(shape[0], shape[1], block).sum(axis=2)
 
 
-def _ball_radius(ice, away):
-    """A ball that is larger than nearly all pores within the hull of the ice."""
+def _pores(ice, away):
+    """Radius of large pores within the hull of the ice, and of a ball larger than nearly all."""
     centre = ndimage.center_of_mass(ice)
     hull = hull_radii(ice, centre)
     within = mask_within(np.concatenate([centre, hull]), ice.shape)
     furthest = (away == ndimage.maximum_filter(away, _NEXT)) & (away > 0) & within
     labels, n_pores = ndimage.label(furthest, np.ones((3, 3)))
     if n_pores == 0:
-        return 0.0
+        return 0.0, 0.0
     pores = ndimage.maximum(away, labels, np.arange(1, n_pores + 1))
-    return _LARGER * np.quantile(pores, _LARGE) + _MORE * hull.mean() + 1
+    large = np.quantile(pores, _LARGE)
+    return large, _LARGER * large + _MORE * hull.mean() + 1
+
+
+def _closed(ice, away, ball):
+    """The largest part that a ball from outside leaves: its ice, and all of it."""
+    inside = _largest(~_reached(away, ball), ice)
+    return ice & inside, inside
 
 
 def _reached(away, ball):

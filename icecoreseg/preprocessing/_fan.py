@@ -70,7 +70,7 @@ class Fan:
 
     def _balance(self, fraction):
         """What an outline gains per angle if it runs at each of the samples' outer ends."""
-        gain = np.where(self.seen, self.values - fraction_at_rim(fraction), 0)
+        gain = np.where(self.seen, self.values - fraction / 2, 0)
         gain[self.hidden] = _FORBIDDEN
         return np.cumsum(gain, axis=1) * self.step
 
@@ -88,14 +88,6 @@ class Fan:
         path = closed_path(total, stiffness * self.step)
         moved = ndimage.gaussian_filter1d(away[path], 2, mode="wrap")
         return np.maximum(self.base + moved, 0)
-
-
-def fraction_at_rim(fraction):
-    """Mean ice fraction right at the rim of a specimen of a fraction: half, and less in snow.
-
-    There grains are cut, and what is left of them is smaller than grains are inside.
-    """
-    return fraction * min(0.5, 0.35 + 0.2 * fraction)
 
 
 def _stiffness(fraction, pore_length, outline):

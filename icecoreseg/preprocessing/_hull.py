@@ -15,8 +15,9 @@ _FINER = 2  # rays per angle
 _ICE = 0.5
 _WALL = 0.4  # of the casing's blur, on the scale of ice; nearer to it all is casing
 _SPECK = 4
-_BEYOND = 16  # the part of a picture by which a cut-out specimen is taken to go on
-_ROUND = 2.5
+_LACKING = 0.15  # of what as many points would lack: grains are larger
+_ROUND = 12.0  # times what a hull lacks may an ellipse lie outside of it,
+_ROUND_ON_THE_WHOLE = 2.0  # and on average so many times: more is no lack of grains
 _LEAST_ROUND = 0.6  # of all around, or it is no ellipse
 _N_ROUNDS = 30
 
@@ -78,7 +79,6 @@ def hull_radii(grains, centre):
     Parameters
     ----------
     grains : bool array of shape (n_rows, n_columns)
-        What touches the edge of the picture is taken to go on a little.
     centre : tuple (row, column)
 
     Returns
@@ -102,32 +102,27 @@ def hull_radii(grains, centre):
 
 
 def _extremes(grains):
-    """Row and column of the first and last grain in each row, moved on at the picture's edge."""
+    """Row and column of the first and last grain in each row."""
     rows = np.flatnonzero(grains.any(axis=1))
     first = grains[rows].argmax(axis=1)
     last = grains.shape[1] - 1 - grains[rows, ::-1].argmax(axis=1)
-    rows, columns = np.concatenate([rows, rows]), np.concatenate([first, last])
-    beyond = max(grains.shape) // _BEYOND
-    edge = (columns == 0) * -beyond + (columns == grains.shape[1] - 1) * beyond
-    points = [(rows, columns), (rows, columns + edge)]
-    for row, moved in ((0, -beyond), (grains.shape[0] - 1, grains.shape[0] - 1 + beyond)):
-        at_row = np.flatnonzero(grains[row])
-        points.append((np.full(at_row.size, moved), at_row))
-    return (np.concatenate(part) for part in zip(*points, strict=True))
+    return np.concatenate([rows, rows]), np.concatenate([first, last])
 
 
-def round_out(hull, broken, fraction, pore_length):
+def round_out(hull, whole, fraction, pore_length):
     """Widen a hull by what it is expected to lack.
 
     The hull of n points drawn at random from a disc of radius r lacks, at its rim,
     ``0.69 (area / n)^(2/3) r^(-1/3)`` (Renyi and Sulanke 1963, doi 10.1007/BF00535300);
-    grains count as points, and the denser they are, the less is lacking.
+    grains count as points, and the denser they are, the less is lacking. They are no points,
+    though: a seventh of that is what hulls of drawn snow lack. An ellipse is believed if it
+    lies no further outside of the hull than that explains; a hexagon's does.
 
     Parameters
     ----------
     hull : array of shape (n_angles,)
-    broken : bool array of shape (n_angles,)
-        Where it is none: there it is no part of an ellipse.
+    whole : bool array of shape (n_angles,)
+        Where it may be part of an ellipse: neither broken nor beyond the picture.
     fraction : float
         Of ice within it.
     pore_length : float
@@ -138,13 +133,16 @@ def round_out(hull, broken, fraction, pore_length):
     array of shape (n_angles,)
     """
     per_grain = pore_length**2 * float(np.clip(1 - fraction, 0.02, 1))
-    lack = 0.69 * per_grain ** (2 / 3) * hull.mean() ** (-1 / 3)
+    lack = _LACKING * 0.69 * per_grain ** (2 / 3) * hull.mean() ** (-1 / 3)
     widened = hull + lack
-    if broken.mean() > 1 - _LEAST_ROUND:
+    if whole.mean() < _LEAST_ROUND:
         return widened
-    ellipse = _enclosing_ellipse(hull, ~broken, lack + 0.3)
-    is_round = (ellipse - hull < _ROUND * lack + 0.5) & ~broken
+    ellipse = _enclosing_ellipse(hull, whole, 0.3 + 2 * lack**0.5)
+    short = np.maximum(ellipse - hull, 0)
+    is_round = (short < _ROUND * lack + 0.5) & whole
     if is_round.mean() < _LEAST_ROUND:
+        return widened
+    if short[is_round].mean() > _ROUND_ON_THE_WHOLE * lack + 0.3:
         return widened
     return np.where(is_round, np.maximum(ellipse, hull), widened)
 

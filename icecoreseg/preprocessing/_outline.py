@@ -2,9 +2,9 @@
 
 Snow is mostly air, so no threshold shows its outline. A ball that is larger than the pores
 is rolled around the ice: it tells breaks from pores. Where nothing is broken the line is
-the convex hull of the ice, widened by what a hull of so many grains lacks; else it
-follows the ball. From there it moves a little, to where it holds as much ice and as little
-air as can be, which is the two-level model of Chan and Vese (2001, doi
+the convex hull of the ice without loose fragments, widened by what a hull of so many grains
+lacks; else it follows the ball. From there it moves a little, to where it holds as much ice
+and as little air as can be, which is the two-level model of Chan and Vese (2001, doi
 10.1109/83.902291): inside the mean ice fraction is f, outside 0, so that a pixel with
 ice fraction t speaks for the inside with ``t - f / 2``. It is found exactly, by dynamic
 programming.
@@ -68,7 +68,7 @@ def look(image):
     ice, _ = without_casing(image, casing)  # as sharp as it is: the rim is sought in it
     if _too_few(grains, casing):
         return pack(ice, grains & False), wall, NO_OUTLINE, 0.0
-    line, _, ball = _unbroken_hull(grains)
+    line, _, ball = _unbroken_hull(grains, weed=False)
     return pack(ice, grains), wall, line, _DOUBT * ball
 
 
@@ -96,15 +96,16 @@ def find_outline(ice, grains, wall):
     fan = Fan(ice, wall, centre, np.zeros(N_ANGLES), offsets, rays=2)
     fraction = fan.fraction_within(radii)
     pore = fan.pore_length(fraction, radii)
-    base = _within(wall, centre, round_out(radii, broken, fraction, pore))
+    whole = ~broken & _in_picture(grains.shape, centre, radii)
+    base = _within(wall, centre, round_out(radii, whole, fraction, pore))
     step = float(np.clip(base.mean() / 400, *_FINE_STEPS))
     fan = Fan(ice, wall, centre, base, np.arange(-_BAND, _BAND, step))
     return Outline(*centre, fan.best_radii(fraction, pore).astype(np.float32))
 
 
-def _unbroken_hull(grains):
+def _unbroken_hull(grains, *, weed=True):
     """Hull of the grains where nothing is broken, else what a ball reached."""
-    kept, centre, reached, ball = roll_ball(grains)
+    kept, centre, reached, ball = roll_ball(grains, weed=weed)
     hull = hull_radii(kept, centre)
     depth = hull - reached
     broken = runs_with(depth > _SHALLOW * ball + _PIXELS / 4, depth > _DEEP * ball + _PIXELS)
@@ -134,6 +135,12 @@ def _too_few(grains, casing):
         clear = casing.distance(rows, columns) < casing.blur_radii[0]
         rows = rows[clear]
     return rows.size < max(4, _LEAST_TISSUE * grains.size)
+
+
+def _in_picture(shape, centre, radii):
+    """Where radii end within the picture, not at its edge."""
+    places = np.stack([centre[0] + radii * np.sin(ANGLES), centre[1] + radii * np.cos(ANGLES)])
+    return ((places > 1) & (places < np.array(shape)[:, np.newaxis] - 2)).all(axis=0)
 
 
 def _within(wall, centre, radii):

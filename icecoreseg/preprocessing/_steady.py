@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 
 from icecoreseg.preprocessing._fan import N_ANGLES
+from icecoreseg.preprocessing._lean import moved, moves, supports
 from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import reduction_factor
 from icecoreseg.preprocessing._view import pool
@@ -122,8 +123,9 @@ def outline_slab(seen, numbers, inner, *, factor, known, quiet):
     places = np.arange(len(seen))[inner]
     lines = seen["line"][inner]
     if known:
+        reach = supports(seen["line"])
         lines = np.stack(
-            [_pooled(seen, row, place) for row, place in zip(chosen, places, strict=True)]
+            [_pooled(seen, reach, row, place) for row, place in zip(chosen, places, strict=True)]
         )
     if not quiet:
         _warn_of_changes(numbers[borrowed], numbers[changed])
@@ -132,12 +134,15 @@ def outline_slab(seen, numbers, inner, *, factor, known, quiet):
     return found[:, np.newaxis].astype(np.float32)
 
 
-def _pooled(seen, chosen, place):
-    """Outline of what a slice and its chosen neighbours show."""
-    together = seen[place - HALO + np.flatnonzero(chosen)]
-    if together.size == 0:
+def _pooled(seen, reach, chosen, place):
+    """Outline of what a slice and its chosen neighbours show, moved over it where they lean."""
+    away = np.flatnonzero(chosen) - HALO
+    if away.size == 0:
         return np.full(2 + N_ANGLES, np.nan)
-    outline = find_outline(*pool(list(together["view"])), np.median(together["wall"], axis=0))
+    together = seen[place + away]
+    steps = moves(reach[place + away], away)
+    views = [moved(view, *step) for view, step in zip(together["view"], steps, strict=True)]
+    outline = find_outline(*pool(views), np.median(together["wall"], axis=0))
     return np.concatenate([outline[:2], outline.radii])
 
 
