@@ -17,7 +17,8 @@ _WALL = 0.4  # of the casing's blur, on the scale of ice; nearer to it all is ca
 _SPECK = 4
 _LACKING = 0.15  # of what as many points would lack: grains are larger
 _ROUND = 12.0  # times what a hull lacks may an ellipse lie outside of it,
-_ROUND_ON_THE_WHOLE = 2.0  # and on average so many times: more is no lack of grains
+_ROUND_ON_THE_WHOLE = 2.5  # and on average so many times: more is no lack of grains
+_NO_ELLIPSE = 4.0  # times what it lacks a hull is widened elsewhere
 _LEAST_ROUND = 0.6  # of all around, or it is no ellipse
 _N_ROUNDS = 30
 
@@ -134,7 +135,7 @@ def round_out(hull, whole, fraction, pore_length):
     """
     per_grain = pore_length**2 * float(np.clip(1 - fraction, 0.02, 1))
     lack = _LACKING * 0.69 * per_grain ** (2 / 3) * hull.mean() ** (-1 / 3)
-    widened = hull + lack
+    widened = hull + _NO_ELLIPSE * lack
     if whole.mean() < _LEAST_ROUND:
         return widened
     ellipse = _enclosing_ellipse(hull, whole, 0.3 + 2 * lack**0.5)
