@@ -28,6 +28,7 @@ _LEAST_TISSUE = 0.002
 _DOUBT = 0.4  # of the ball's radius
 _SHALLOW, _DEEP = 0.15, 0.9  # of the ball's radius
 _PIXELS = 2.0  # and more, for the grid
+_BEYOND = 2.0  # pixels that a line at the picture's edge goes on, lest chords cut the edge off
 
 
 class Outline(NamedTuple):
@@ -100,7 +101,9 @@ def find_outline(ice, grains, wall):
     base = _within(wall, centre, round_out(radii, whole, fraction, pore))
     step = float(np.clip(base.mean() / 400, *_FINE_STEPS))
     fan = Fan(ice, wall, centre, base, np.arange(-_BAND, _BAND, step))
-    return Outline(*centre, fan.best_radii(fraction, pore).astype(np.float32))
+    radii = fan.best_radii(fraction, pore)
+    beyond = np.where(_in_picture(grains.shape, centre, radii), 0, _BEYOND)
+    return Outline(*centre, (radii + beyond).astype(np.float32))
 
 
 def _unbroken_hull(grains, *, weed=True):
