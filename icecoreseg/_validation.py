@@ -132,7 +132,9 @@ def inside_mask(X, outside=np.nan):
     >>> inside_mask(np.array([0, 7, 9], dtype=np.uint8), outside=0).tolist()
     [False, True, True]
     """
-    inside = ~np.isnan(X) if X.dtype.kind == "f" else np.ones(X.shape, dtype=bool)
+    if X.dtype.kind != "f":
+        return np.ones(X.shape, dtype=bool) if np.isnan(outside) else X != outside
+    inside = ~np.isnan(X)
     if not np.isnan(outside):
         inside &= X != outside
     return inside
