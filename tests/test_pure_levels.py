@@ -12,7 +12,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, minimum_filter
 
 from icecoreseg import GMMLabeler
-from icecoreseg.labeling._pure import View, look_for_levels
+from icecoreseg.labeling._pure import Look, View, look_for_levels
 
 AIR, CONTRAST = 80.0, 90.0
 SHAPE = (16, 88, 88)
@@ -113,3 +113,25 @@ def test_the_rim_does_not_count():
     X = np.where(core, scan(fraction, 0.8, 0.06), scan(fraction, 0.8, 0.06) - 30)
     predicted = GMMLabeler(output="fraction").fit_transform(np.where(inside, X, np.nan))
     assert abs(predicted[:, core].mean() - fraction[:, core].mean()) < 0.01
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("level", [np.nan, 110, AIR + CONTRAST], ids=["blank", "flat", "ice"])
+@pytest.mark.parametrize("numbers", [[6], [5, 6, 7]])
+def test_slices_that_tell_nothing_move_nothing(level, numbers):
+    """Labels beside them are no blurred labels of the phases."""
+    fraction = ice_fraction(0.3, 6)
+    X = scan(fraction, 0.8, 0.08)
+    expected = GMMLabeler().fit(X)
+    X[numbers] = level + 4 * np.random.default_rng(2).normal(size=X[numbers].shape)
+    labeler = GMMLabeler().fit(X)
+    rest = np.delete(np.arange(len(X)), numbers)
+    error = (labeler.predict_fraction(X)[rest] - fraction[rest]).mean()
+    assert abs(error) < 0.006
+    assert abs(labeler.balance_ - expected.balance_) < 1
+
+
+def test_a_phase_that_is_hardly_there_raises_no_doubt():
+    """A few small bubbles have no pure voxel, and little say in the porosity."""
+    assert Look(contrast=2.8, ice=0.7, labelled=0.7).doubtful
+    assert not Look(contrast=2.8, ice=0.99, labelled=0.99).doubtful

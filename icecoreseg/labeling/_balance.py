@@ -31,7 +31,8 @@ EDGE, WHOLE_EDGE = 96, 192
 """Rows and columns of a window; up to how many of them a slice is one window."""
 
 REACH = 3
-"""Voxels along the rim that do not count, as what is outside is blurred into them; margin."""
+"""Voxels along the rim, and slices beside blank ones, that do not count, as these are blurred into
+them; margin."""
 
 MEAN_ERROR, CLIPPED_ERROR = 0.002, 1.0
 """Doubts about the ice fraction, however well it is known, and per share of clipped voxels."""
@@ -135,10 +136,9 @@ def _look(window, labeler, histograms, fits):
     """(view of a window, ice of its voxels that count, share of clipped ones)."""
     slab, start, inner = window
     grey, smooth, ice = np.full((3, *slab.shape), np.nan, dtype=np.float32)
-    counts = np.zeros(len(slab), dtype=bool)
     for number in range(max(0, inner[0].start - REACH), min(len(slab), inner[0].stop + REACH)):
         (mixture, fell_back), histogram = fits[start + number], histograms[start + number]
-        if mixture is None or histogram.n_voxels == 0:
+        if mixture is None or fell_back or histogram.n_voxels == 0:
             continue
         options = {"sharpening": labeler.sharpening, "outside": labeler.outside}
         levels = Levels(slab, number, labeler.smoothing_, **options)
@@ -148,10 +148,9 @@ def _look(window, labeler, histograms, fits):
         air, span = mixture.means[0], np.ptp(mixture.means)
         levels.look_up((bins - air) / span, out=smooth[number])
         grey[number] = np.where(np.isnan(ice[number]), np.nan, (slab[number] - air) / span)
-        counts[number] = not fell_back
     inside = ~np.isnan(ice)
     known = np.zeros(slab.shape, dtype=bool)
-    known[inner] = _away_from_the_rim(inside)[inner] & counts[inner[0], None, None]
+    known[inner] = _away_from_the_rim(inside)[inner]
     near = tuple(slice(max(0, part.start - REACH), part.stop + REACH) for part in inner)
     middle = np.mean(grey, where=inside) if inside.any() else 0.0
     view = View(*(np.where(inside, a, middle)[near] for a in (grey, smooth)), known[near])
@@ -159,7 +158,8 @@ def _look(window, labeler, histograms, fits):
 
 
 def _away_from_the_rim(inside):
-    return minimum_filter(inside, (1, 2 * REACH + 1, 2 * REACH + 1), mode="constant")
+    """Voxels that nothing outside is blurred into, nor a slice that tells nothing."""
+    return minimum_filter(inside, 2 * REACH + 1, mode=("nearest", "constant", "constant"))
 
 
 def _clipped_share(grey):

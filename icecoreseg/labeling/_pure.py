@@ -43,6 +43,9 @@ DOUBTFUL_GAP, GREATEST_GAP, GREATEST_CONTRAST = 0.025, 0.03, 2.4
 """Difference between the ice of labels and of grey levels that is doubtful, or too much, and the
 contrast, in those of the mixture, that is doubtful. Scans with a d' of 4 have 0.024 and 2.3."""
 
+LEAST_SHARE = 0.05
+"""Of less of a phase an uncertain level does no harm."""
+
 
 class View(NamedTuple):
     """A window of a scan.
@@ -95,7 +98,8 @@ class Look(NamedTuple):
     @property
     def doubtful(self):
         """Whether structures are so thin that hardly a voxel comes near the pure levels."""
-        return self._gap > DOUBTFUL_GAP or self.contrast > GREATEST_CONTRAST
+        strange = self.contrast > GREATEST_CONTRAST and LEAST_SHARE < self.ice < 1 - LEAST_SHARE
+        return self._gap > DOUBTFUL_GAP or strange
 
     @property
     def _gap(self):

@@ -103,11 +103,18 @@ def hull_radii(grains, centre):
 
 
 def _extremes(grains):
-    """Row and column of the first and last grain in each row."""
+    """Row and column of the first and last grain in each row and in each column."""
+    rows, first, last = _ends(grains)
+    columns, top, bottom = _ends(grains.T)
+    places = (rows, rows, top, bottom), (first, last, columns, columns)
+    return tuple(np.concatenate(part) for part in places)
+
+
+def _ends(grains):
+    """Rows that hold grains, and the columns of the first and the last of these."""
     rows = np.flatnonzero(grains.any(axis=1))
     first = grains[rows].argmax(axis=1)
-    last = grains.shape[1] - 1 - grains[rows, ::-1].argmax(axis=1)
-    return np.concatenate([rows, rows]), np.concatenate([first, last])
+    return rows, first, grains.shape[1] - 1 - grains[rows, ::-1].argmax(axis=1)
 
 
 def round_out(hull, whole, fraction, pore_length):

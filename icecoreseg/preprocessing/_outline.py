@@ -73,7 +73,7 @@ def look(image):
     return pack(ice, grains), wall, line, _DOUBT * ball
 
 
-def find_outline(ice, grains, wall):
+def find_outline(ice, grains, wall, *, weed=True):
     """The outline of the specimen in what one or more slices show.
 
     Parameters
@@ -84,6 +84,9 @@ def find_outline(ice, grains, wall):
         Pixels that hold ice for sure.
     wall : tuple (row, column, radius)
         Inner wall of the casing.
+    weed : bool
+        Whether fragments are left out: where few slices show few grains, those at the rim
+        look the same.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def find_outline(ice, grains, wall):
     """
     if not grains.any():
         return NO_OUTLINE
-    (row, column, radii), broken, _ = _unbroken_hull(grains)
+    (row, column, radii), broken, _ = _unbroken_hull(grains, weed=weed)
     centre = row, column
     offsets = np.linspace(0, radii.max() + 3, _COARSE_STEPS)
     fan = Fan(ice, wall, centre, np.zeros(N_ANGLES), offsets, rays=2)
@@ -106,7 +109,7 @@ def find_outline(ice, grains, wall):
     return Outline(*centre, (radii + beyond).astype(np.float32))
 
 
-def _unbroken_hull(grains, *, weed=True):
+def _unbroken_hull(grains, *, weed):
     """Hull of the grains where nothing is broken, else what a ball reached."""
     kept, centre, reached, ball = roll_ball(grains, weed=weed)
     hull = hull_radii(kept, centre)

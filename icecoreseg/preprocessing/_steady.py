@@ -20,6 +20,9 @@ HALO = 6
 _NEAREST = slice(HALO - 2, HALO + 3)
 """Those of them that can outvote a slice, and itself."""
 
+_ENOUGH = 6
+"""Slices that tell fragments from grains together."""
+
 _TOLERANCE = 0.04
 _LEAST_TOLERANCE = 3.0  # pixels
 
@@ -142,7 +145,8 @@ def _pooled(seen, reach, chosen, place):
     together = seen[place + away]
     steps = moves(reach[place + away], away)
     views = [moved(view, *step) for view, step in zip(together["view"], steps, strict=True)]
-    outline = find_outline(*pool(views), np.median(together["wall"], axis=0))
+    wall = np.median(together["wall"], axis=0)
+    outline = find_outline(*pool(views), wall, weed=len(views) >= _ENOUGH)
     return np.concatenate([outline[:2], outline.radii])
 
 
