@@ -165,11 +165,11 @@ def iterate_with_halo(stack, halo):
             last += len(held[-1])
         while first + len(held[0]) <= begin:
             first += len(held.pop(0))
-        slices = Slices(cut_blocks(held, begin - first, end - first))
+        slices = Slices(_cut(held, begin - first, end - first))
         yield start, slices, slice(start - begin, stop - begin)
 
 
-def cut_blocks(blocks, start, stop):
+def _cut(blocks, start, stop):
     """The slices from `start` to `stop` of blocks: the first and the last of these are cut."""
     blocks, last = list(blocks), stop - sum(map(len, blocks[:-1]))
     blocks[-1] = blocks[-1][:last]

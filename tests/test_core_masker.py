@@ -257,15 +257,6 @@ def test_lazy_equals_eager(tmp_path):
     assert np.array_equal(core_mask(lazy).compute(), core_mask(X))
 
 
-@pytest.mark.parametrize("shape", [(40, 320), (320, 40), (20, 200)])
-def test_flat_pictures_are_filled(shape):
-    """A crop out of a specimen: its long sides are straight, and far from the nearest corner."""
-    rng = np.random.default_rng(0)
-    field = ndimage.gaussian_filter(rng.normal(size=shape), 2.5)
-    grey = np.where(field < np.quantile(field, 0.6), 115, 22) + rng.normal(0, 9, shape)
-    assert core_mask(grey[np.newaxis].clip(0, 255).astype(np.uint8)).mean() > 0.95
-
-
 @pytest.mark.parametrize(("n_slices", "weeds"), [(3, False), (9, True)])
 def test_fragments_are_sought_where_enough_slices_tell_them_from_grains(
     monkeypatch, n_slices, weeds

@@ -195,3 +195,12 @@ def test_noise_does_not_move_the_outline():
         X, _ = scan("firn", "round", noise=noise)
         areas.append(CoreMasker().fit(X).report(X)["radius"].mean())
     assert np.ptp(areas) < 1
+
+
+@pytest.mark.parametrize("shape", [(40, 320), (320, 40), (20, 200)])
+def test_flat_pictures_are_filled(shape):
+    """A crop out of a specimen: its long sides are straight, and far from the nearest corner."""
+    rng = np.random.default_rng(0)
+    field = ndimage.gaussian_filter(rng.normal(size=shape), 2.5)
+    grey = np.where(field < np.quantile(field, 0.6), 115, 22) + rng.normal(0, 9, shape)
+    assert core_mask(grey[np.newaxis].clip(0, 255).astype(np.uint8)).mean() > 0.95

@@ -150,14 +150,14 @@ def _look(window, labeler, histograms, fits):
         grey[number] = np.where(np.isnan(ice[number]), np.nan, (slab[number] - air) / span)
     inside = ~np.isnan(ice)
     known = np.zeros(slab.shape, dtype=bool)
-    known[inner] = _away_from_the_rim(inside)[inner]
+    known[inner] = _out_of_reach(inside)[inner]
     near = tuple(slice(max(0, part.start - REACH), part.stop + REACH) for part in inner)
     middle = np.mean(grey, where=inside) if inside.any() else 0.0
     view = View(*(np.where(inside, a, middle)[near] for a in (grey, smooth)), known[near])
     return view, ice[known], _clipped_share(slab[known])
 
 
-def _away_from_the_rim(inside):
+def _out_of_reach(inside):
     """Voxels that nothing outside is blurred into, nor a slice that tells nothing."""
     return minimum_filter(inside, 2 * REACH + 1, mode=("nearest", "constant", "constant"))
 

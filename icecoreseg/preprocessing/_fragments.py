@@ -9,6 +9,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
+from icecoreseg.preprocessing._hull import row_ends
+
 _EMPTY = 0.07  # of the area that a piece adds to the hull it fills itself, or it is a fragment
 _PORES = 0.7  # that area, in discs as large as large pores
 _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])  # upper left, upper right, lower ones
@@ -60,9 +62,7 @@ def _is_loose(sizes, added, pore):
 
 def _hull(ice):
     """Corners of the convex hull of some pixels, in order, and the pixels at them."""
-    rows = np.flatnonzero(ice.any(axis=1))
-    first = ice[rows].argmax(axis=1)
-    last = ice.shape[1] - 1 - ice[rows, ::-1].argmax(axis=1)
+    rows, first, last = row_ends(ice)
     pixels = np.column_stack([np.tile(rows, 4), np.tile(np.concatenate([first, last]), 2)])
     points = pixels + np.repeat(_CORNERS, rows.size, axis=0)
     order = ConvexHull(points).vertices

@@ -104,13 +104,13 @@ def hull_radii(grains, centre):
 
 def _extremes(grains):
     """Row and column of the first and last grain in each row and in each column."""
-    rows, first, last = _ends(grains)
-    columns, top, bottom = _ends(grains.T)
+    rows, first, last = row_ends(grains)
+    columns, top, bottom = row_ends(grains.T)
     places = (rows, rows, top, bottom), (first, last, columns, columns)
     return tuple(np.concatenate(part) for part in places)
 
 
-def _ends(grains):
+def row_ends(grains):
     """Rows that hold grains, and the columns of the first and the last of these."""
     rows = np.flatnonzero(grains.any(axis=1))
     first = grains[rows].argmax(axis=1)
