@@ -11,6 +11,7 @@ from icecoreseg._validation import inside_mask
 from icecoreseg.labeling._labeler import labels_of_fraction
 from icecoreseg.labeling._smoothing import OUTSIDE_LEVEL, smooth_slice
 from icecoreseg.labeling.histogram import bin_index, count_whole_numbers, slice_histogram
+from icecoreseg.labels import OUTSIDE
 
 ROWS = 64
 """Rows that are looked up at a time, so that temporaries stay in cache."""
@@ -47,15 +48,16 @@ class Levels:
     """
 
     def __init__(self, slab, number, sigma, *, sharpening=0.0, outside=np.nan):
-        self.values, self.width, self.empty = slab[number], 1.0, outside
+        self.values, self.width, self.empty, self._spans = slab[number], 1.0, outside, None
         if any(sigma):
             options = {"sharpening": sharpening, "outside": outside}
-            self.values, self.width = smooth_slice(slab, number, sigma, **options)
+            self.values, self.width, self._spans = smooth_slice(slab, number, sigma, **options)
             self.empty = OUTSIDE_LEVEL if self.values.dtype == np.int16 else np.nan
         self.is_whole = self.values.dtype.kind != "f"
         if self.is_whole:
             empty = None if np.isnan(self.empty) else int(self.empty)
-            self.histogram = count_whole_numbers(self.values, self.width, empty=empty)
+            options = {"empty": empty, "spans": self._spans}
+            self.histogram = count_whole_numbers(self.values, self.width, **options)
         else:
             inside = self.values[self._inside()]
             self.histogram = slice_histogram(inside)
@@ -79,9 +81,8 @@ class Levels:
         array of shape (n_rows, n_columns), float32
             NaN outside.
         """
-        result = np.empty(self.values.shape, dtype=np.float32) if out is None else out
+        result = self._all_outside(out, np.float32, np.nan)
         if not self.is_whole:
-            result[:] = np.nan
             result[self._inside()] = np.asarray(table, dtype=np.float32)[self._bins]
             return result
         unsigned = self.values.view(f"u{self.values.itemsize}")
@@ -89,8 +90,8 @@ class Levels:
         every[(self.histogram.first + np.arange(len(table))) % every.size] = table
         if not np.isnan(self.empty):  # perhaps a level between those of the slice
             every[int(self.empty) % every.size] = np.nan
-        for rows in self._some_rows():
-            every.take(unsigned[rows], out=result[rows], mode="clip")
+        for part in self._parts():
+            every.take(unsigned[part], out=result[part], mode="clip")
         return result
 
     def label(self, table, out=None):
@@ -106,22 +107,32 @@ class Levels:
         array of shape (n_rows, n_columns), uint8
         """
         is_ice = np.asarray(table) > 0.5
-        labels = np.empty(self.values.shape, dtype=np.uint8) if out is None else out
+        labels = self._all_outside(out, np.uint8, OUTSIDE)
         if not self.is_whole or (is_ice[:-1] > is_ice[1:]).any():
             labels[:] = labels_of_fraction(self.look_up(table))
             return labels
         first_ice = self.histogram.first + int(np.count_nonzero(~is_ice))  # int64 would widen bytes
-        for rows in self._some_rows():
-            np.greater_equal(self.values[rows], first_ice, out=labels[rows].view(bool))
+        for part in self._parts():
+            values, some = self.values[part], labels[part]
+            np.greater_equal(values, first_ice, out=some.view(bool))
             if not np.isnan(self.empty):
-                void = (self.values[rows] == self.empty).view(np.uint8)
+                void = (values == self.empty).view(np.uint8)
                 for _ in range(1 + (self.empty >= first_ice)):
-                    labels[rows] -= void  # bytes: 0 - 1 is 255, which is OUTSIDE
+                    some -= void  # bytes: 0 - 1 is 255, which is OUTSIDE
         return labels
 
-    def _some_rows(self):
-        for start in range(0, len(self.values), ROWS):
-            yield slice(start, start + ROWS)
+    def _all_outside(self, out, dtype, value):
+        """Memory for answers, that are `value` wherever `_parts` does not reach."""
+        result = np.empty(self.values.shape, dtype=dtype) if out is None else out
+        if self._spans is not None or not self.is_whole:
+            result[:] = value
+        return result
+
+    def _parts(self):
+        """What is looked up at a time: all that may be inside."""
+        if self._spans is not None:
+            return self._spans
+        return [slice(start, start + ROWS) for start in range(0, len(self.values), ROWS)]
 
 
 def mean_change(levels, raw, outside):

@@ -10,6 +10,7 @@ grey level is kept, which adds noise of about a tenth of a level to scans whose 
 is several; in return there are twice as many numbers per instruction.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -59,8 +60,8 @@ class Filters:
         Symmetric weights along z, y and x for every filter.
     arithmetic : Arithmetic
         `FIXED` for bytes, else `FLOATING`.
-    shape : (int, int)
-        Rows and columns of the filtered window.
+    largest : (int, int)
+        Rows and columns of the largest window.
 
     Examples
     --------
@@ -69,21 +70,23 @@ class Filters:
     >>> filters = Filters([(np.ones(1), kernel, kernel)], FLOATING, (1, 2))
     >>> def load(step, out):
     ...     out[...] = [[0, 0, 0, 0], [0, 16, 0, 0], [0, 0, 0, 0]]
-    >>> filters.apply(load)[0]
+    >>> filters.apply(load, (1, 2))[0]
     array([[4., 2.]], dtype=float32)
     """
 
-    def __init__(self, kernels, arithmetic, shape):
+    def __init__(self, kernels, arithmetic, largest):
         self.arithmetic = arithmetic
         self.weights = [[arithmetic.weights(kernel) for kernel in filter_] for filter_ in kernels]
         self.margin = tuple(max(len(w[axis]) - 1 for w in self.weights) for axis in range(3))
-        self.shape = shape
-        self.row = shape[1] + 2 * self.margin[2]
-        self.size = (shape[0] + 2 * self.margin[1]) * self.row
         self.full = [self._full(weights) for weights in self.weights]
-        self._memory = np.empty((3 + len(kernels), self.size), dtype=arithmetic.dtype)
+        size = math.prod(self.with_margins(largest))
+        self._memory = np.empty((3 + len(kernels), size), dtype=arithmetic.dtype)
 
-    def apply(self, load):
+    def with_margins(self, shape):
+        """Rows and columns that a window of a shape is computed from."""
+        return tuple(n + 2 * margin for n, margin in zip(shape, self.margin[1:], strict=True))
+
+    def apply(self, load, shape):
         """Filter a window.
 
         Parameters
@@ -91,14 +94,21 @@ class Filters:
         load : callable
             ``load(step, out)`` writes the window's slice `step` (0 is the slice to filter,
             negative ones lie before it), margins included, into a 2-D array.
+        shape : (int, int)
+            Of the filtered window, no larger than the largest one.
 
         Returns
         -------
         list of arrays of the window's shape
             One per filter, in the units of the arithmetic; the next call overwrites them.
         """
-        pairs = zip(self._along_z(load), self.weights, strict=True)
-        return [self._in_plane(along_z, weights) for along_z, weights in pairs]
+        window = self.with_margins(shape)
+        pair, other, scratch, *sums = (flat[: math.prod(window)] for flat in self._memory)
+        self._along_z(load, window, (pair, other, scratch), sums)
+        return [
+            self._in_plane(flat, weights, window, (pair, other))
+            for flat, weights in zip(sums, self.weights, strict=True)
+        ]
 
     def _full(self, weights):
         """What a filter makes of a mask that is inside everywhere.
@@ -113,10 +123,9 @@ class Filters:
             self._round(value, axis)
         return value[0]
 
-    def _along_z(self, load):
+    def _along_z(self, load, window, spare, sums):
         """Every filter's sum along z; all share the sums of the slices on either side."""
-        pair, other, scratch, *sums = self._memory
-        window = (-1, self.row)
+        pair, other, scratch = spare
         load(0, pair.reshape(window))
         for total, (along_z, *_) in zip(sums, self.weights, strict=True):
             np.multiply(pair, along_z[0], out=total)
@@ -130,21 +139,21 @@ class Filters:
                     np.add(total, scratch, out=total)
         for total in sums:
             self._round(total, 0)
-        return sums
 
-    def _in_plane(self, flat, weights):
+    def _in_plane(self, flat, weights, window, spare):
         """Sums along y, then along x; the result takes the place of `flat`."""
-        pair, total, *_ = self._memory
+        pair, total = spare
         source, target = flat, total
-        for axis, stride in ((1, self.row), (2, 1)):
+        for axis, stride in ((1, window[1]), (2, 1)):
             skip = (self.margin[axis] - len(weights[axis]) + 1) * stride
             n = source.size - 2 * self.margin[axis] * stride
             source, spare = source[skip : source.size - skip], source
             self._correlate(source, weights[axis], stride, pair[:n], target[:n])
             self._round(target[:n], axis)
             source, target = target[:n], spare
-        steps = (self.row * source.itemsize, source.itemsize)
-        return np.lib.stride_tricks.as_strided(source, self.shape, steps)
+        shape = tuple(n - 2 * margin for n, margin in zip(window, self.margin[1:], strict=True))
+        steps = (window[1] * source.itemsize, source.itemsize)
+        return np.lib.stride_tricks.as_strided(source, shape, steps)
 
     def _correlate(self, flat, weights, stride, pair, total):
         """Sum over the neighbours `stride` apart, wherever all of them are there."""

@@ -6,22 +6,35 @@ point spread have damped. Together they are a band-limited deconvolution, made o
 nothing but Gaussians.
 """
 
-from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
 from icecoreseg._validation import inside_mask
+from icecoreseg.labeling._cover import TILE, cover, spans
 from icecoreseg.labeling._separable import FIXED, FLOATING, LARGEST_FIXED_RADIUS, Filters
-
-TILE = (256, 1024)
-"""Rows and columns of the tiles that a slice is cut into.
-
-The sums stay near the cache, and each step is long enough for other threads to work beside it:
-smaller tiles are faster alone, by up to a third, but two threads gain little or nothing by them.
-"""
 
 OUTSIDE_LEVEL = -(2**15)
 """Marks the outside in smoothed bytes, whose levels are int16."""
+
+
+class Smoothed(NamedTuple):
+    """A slice after smoothing.
+
+    Parameters
+    ----------
+    levels : array of shape (n_rows, n_columns)
+        float32, NaN outside. Bytes, unless they are smoothed very widely, become int16 in
+        steps of `width` grey levels, `OUTSIDE_LEVEL` outside.
+    width : float
+        Grey levels per step; 1 for floats.
+    spans : list of (slice, slice)
+        Rows and columns beyond which all is outside.
+    """
+
+    levels: np.ndarray
+    width: float
+    spans: list
 
 
 def smooth_inside(values, inside, sigma, *, sharpening=0.0, inner=None):
@@ -79,11 +92,7 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
 
     Returns
     -------
-    levels : array of shape (n_rows, n_columns)
-        float32, NaN outside. Bytes, unless they are smoothed very widely, become int16 in
-        steps of `width` grey levels, `OUTSIDE_LEVEL` outside.
-    width : float
-        Grey levels per step; 1 for floats.
+    Smoothed
     """
     kernels = [[gaussian_kernel(s) for s in sigma]]
     factors = [1.0]
@@ -93,33 +102,40 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
     radius = max(smoothing_reach(sigma, sharpening))
     fixed = slab.dtype == np.uint8 and radius <= LARGEST_FIXED_RADIUS
     width = level_width(sharpening) if fixed else 1.0
-    levels = np.empty(slab.shape[1:], dtype=np.int16 if fixed else np.float32)
-    edges = tuple(map(min, TILE, levels.shape))
-    filters = Filters(kernels, FIXED if fixed else FLOATING, edges)
-    corners = product(*(range(0, n, t) for n, t in zip(levels.shape, edges, strict=True)))
-    for corner in corners:
-        tile = tuple(slice(c, c + t) for c, t in zip(corner, edges, strict=True))
-        inside = inside_mask(slab[number][tile], outside)
-        if inside.any():
-            window = _Window(slab, (number, *corner), outside, filters)
-            _smooth_window(window, filters, factors, width, levels[tile])
-        if not inside.all():
-            np.copyto(levels[tile], OUTSIDE_LEVEL if fixed else np.nan, where=~inside)
-    return levels, width
+    empty = OUTSIDE_LEVEL if fixed else np.nan
+    levels = np.full(slab.shape[1:], empty, dtype=np.int16 if fixed else np.float32)
+    filters = Filters(kernels, FIXED if fixed else FLOATING, tuple(map(min, TILE, levels.shape)))
+    tiles = cover(_planes(slab, number, filters.margin[0]), outside)
+    for tile in tiles:
+        window = _Window(slab, number, tile, outside, filters)
+        _smooth_window(window, filters, factors, width, levels[tile])
+        if not window.whole:
+            np.copyto(levels[tile], empty, where=~inside_mask(slab[number][tile], outside))
+    return Smoothed(levels, width, spans(tiles))
+
+
+def _planes(slab, number, reach):
+    """The slice, and the furthest ones that are smoothed into it."""
+    last = len(slab) - 1
+    ends = {max(0, number - reach), min(last, number + reach)} - {number}
+    return [slab[n] for n in (number, *ends)]
 
 
 def _smooth_window(window, filters, factors, width, target):
     """Weighted sum of the filters of one window, each divided by its filtered mask."""
-    tile = tuple(slice(n) for n in target.shape)
-    sums = filters.apply(window.load_grey)
+    sums = filters.apply(window.load_grey, target.shape)
     norms = filters.full
     if not window.whole:
-        sums = [part[tile].astype(np.float32) for part in sums]  # before the masks take their place
-        norms = [np.maximum(part[tile], _TINY) for part in filters.apply(window.load_mask)]
+        sums = [part.astype(np.float32) for part in sums]  # before the masks take their place
+        masks = filters.apply(window.load_mask, target.shape)
+        norms = [np.maximum(part, _TINY) for part in masks]
     scales = [np.float32(factor * filters.arithmetic.inside / width) for factor in factors]
-    total = np.zeros(target.shape, dtype=np.float32)
-    for part, scale, norm in zip(sums, scales, norms, strict=True):
-        total += np.multiply(part[tile], scale / np.float32(norm), dtype=np.float32)
+    total, *others = (
+        np.multiply(part, scale / np.float32(norm), dtype=np.float32)
+        for part, scale, norm in zip(sums, scales, norms, strict=True)
+    )
+    for part in others:
+        total += part
     if target.dtype == np.int16:
         np.rint(total, out=total)
         if not window.whole:
@@ -152,22 +168,21 @@ def level_width(sharpening):
 class _Window:
     """A tile of one slice with its margins: what the filters read of a slab."""
 
-    def __init__(self, slab, corner, outside, filters):
-        self.slab, self.number = slab, corner[0]
-        self.reach, *self.margins = filters.margin
+    def __init__(self, slab, number, tile, outside, filters):
+        self.slab, self.number, self.outside, self.masks = slab, number, outside, {}
+        self.reach, *margins = filters.margin
         self.weight = filters.arithmetic.inside
-        wanted = [n + 2 * m for n, m in zip(filters.shape, self.margins, strict=True)]
         self.source, self.place = (), ()
-        for c, n, m, edge in zip(corner[1:], wanted, self.margins, slab.shape[1:], strict=True):
-            low, high = max(0, c - m), min(edge, c - m + n)
+        for part, m, edge in zip(tile, margins, slab.shape[1:], strict=True):
+            low, high = max(0, part.start - m), min(edge, part.stop + m)
             self.source += (slice(low, high),)
-            self.place += (slice(low - c + m, high - c + m),)
-        self.shape, self.outside, self.masks = wanted, outside, {}
+            self.place += (slice(low - part.start + m, high - part.start + m),)
+        self.shape = filters.with_margins([part.stop - part.start for part in tile])
         steps = range(-self.reach, self.reach + 1)
         self.whole = all(self._is_whole(self._part(step)) for step in steps)
 
     def _is_whole(self, part):
-        return part is not None and list(part.shape) == self.shape and _holds_no(part, self.outside)
+        return part is not None and part.shape == self.shape and _holds_no(part, self.outside)
 
     def _inside(self, step):
         """Mask of a neighbouring slice's share of the window, or None."""
@@ -197,7 +212,7 @@ class _Window:
 
     def _load(self, part, out):
         """A neighbouring slice's share of the window, zero where there is none."""
-        if part is None or list(part.shape) != self.shape:
+        if part is None or part.shape != self.shape:
             out[:] = 0
         if part is not None:
             out[self.place] = part

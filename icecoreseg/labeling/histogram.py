@@ -76,7 +76,7 @@ def bin_index(values, width):
     return np.rint(values / width).clip(-LAST_BIN, LAST_BIN).astype(np.int32)
 
 
-def count_whole_numbers(values, width=1.0, *, empty=None):
+def count_whole_numbers(values, width=1.0, *, empty=None, spans=None):
     """Histogram of an array of whole numbers of 8 or 16 bits, none of them left out but one.
 
     Parameters
@@ -87,6 +87,8 @@ def count_whole_numbers(values, width=1.0, *, empty=None):
         Grey levels per step.
     empty : int, optional
         The number that marks voxels which do not count.
+    spans : list of index, optional
+        Parts of a 16-bit array that hold all voxels which do.
 
     Returns
     -------
@@ -98,8 +100,13 @@ def count_whole_numbers(values, width=1.0, *, empty=None):
     >>> count_whole_numbers(np.array([[-2, 1, 1, 9]], dtype=np.int16), empty=9).counts.tolist()
     [1, 0, 0, 2]
     """
-    counts = _count_bytes(values) if values.dtype == np.uint8 else _count_words(values)
-    first = -(2**15) if values.dtype == np.int16 else 0
+    if values.dtype == np.uint8:
+        counts = _count_bytes(values)
+    else:
+        counts = _count_words(_runs(values) if spans is None else map(values.__getitem__, spans))
+    first = 0
+    if values.dtype == np.int16:
+        counts, first = np.roll(counts, 2**15), -(2**15)
     if empty is not None:
         counts[empty - first] = 0
     return _without_empty_ends(first, counts, width)
@@ -119,13 +126,18 @@ def _count_bytes(values):
     return np.array(image.histogram(), dtype=np.int64)
 
 
-def _count_words(values):
-    """Counts of the 65536 values of 16-bit numbers, in rising order, some at a time."""
-    words = np.ascontiguousarray(values).ravel().view(np.uint16)
+def _runs(values):
+    """An array as flat pieces that stay in cache when they are widened."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    return (flat[start : start + 2**18] for start in range(0, max(1, flat.size), 2**18))
+
+
+def _count_words(parts):
+    """Counts of the 65536 values of 16-bit numbers, in rising order, from parts of an array."""
     counts = np.zeros(2**16, dtype=np.int64)
-    for start in range(0, words.size, 2**18):
-        counts += np.bincount(words[start : start + 2**18], minlength=2**16)
-    return np.roll(counts, 2**15) if values.dtype == np.int16 else counts
+    for part in parts:
+        counts += np.bincount(part.ravel().view(np.uint16), minlength=2**16)
+    return counts
 
 
 def pool_histograms(histograms):
