@@ -20,7 +20,7 @@ SLICES = st.sampled_from([np.uint8, np.uint16, np.int16]).flatmap(
 def test_whole_numbers_are_counted(values):
     empty = int(values.flat[0])
     levels, counts = np.unique(values[values != empty], return_counts=True)
-    histogram = count_whole_numbers(values, 0.5, empty=empty)
+    histogram = count_whole_numbers(values, width=0.5, empty=empty)
     filled = histogram.counts > 0
     np.testing.assert_array_equal(histogram.levels[filled], levels * 0.5)
     np.testing.assert_array_equal(histogram.counts[filled], counts)

@@ -29,8 +29,8 @@ def grains(shape=(13, 70, 90), seed=0):
 
 
 def in_grey_levels(slab, number, **options):
-    levels, width, _ = smooth_slice(slab, number, **options)
-    return levels * np.float32(width)
+    smoothed = smooth_slice(slab, number, **options)
+    return smoothed.levels * np.float32(smoothed.width)
 
 
 def whole_weights(sigma):
@@ -72,9 +72,10 @@ def test_other_types_are_smoothed_in_floats(dtype):
 
 def test_very_wide_smoothing_of_bytes_is_in_floats():
     slab = grains((1, 64, 64))
-    levels, width, _ = smooth_slice(slab, 0, (0, 4, 4))
+    smoothed = smooth_slice(slab, 0, (0, 4, 4))
+    levels = smoothed.levels
     assert levels.dtype == np.float32
-    assert width == 1
+    assert smoothed.width == 1
     theirs = gaussian_filter(slab[0].astype(float), 4, radius=8)
     np.testing.assert_allclose(levels[8:-8, 8:-8], theirs[8:-8, 8:-8], rtol=1e-5)
 
@@ -102,12 +103,12 @@ def test_what_lies_outside_has_no_influence():
     slab[:, :, :30] = 255
     other = slab.copy()
     other[:, :, :30] = 0
-    ours, *_ = smooth_slice(slab, 5, **DEFAULT, outside=255)
-    theirs, *_ = smooth_slice(other, 5, **DEFAULT, outside=0)
+    ours = smooth_slice(slab, 5, **DEFAULT, outside=255).levels
+    theirs = smooth_slice(other, 5, **DEFAULT, outside=0).levels
     np.testing.assert_array_equal(ours, theirs)
     assert (ours[:, :30] == OUTSIDE_LEVEL).all()
     marked = np.where(other == 0, np.nan, other)
-    floats, *_ = smooth_slice(marked, 5, **DEFAULT)
+    floats = smooth_slice(marked, 5, **DEFAULT).levels
     assert np.isnan(floats[:, :30]).all()
     np.testing.assert_allclose(ours[:, 30:] * level_width(0.8), floats[:, 30:], atol=4)
 
@@ -118,13 +119,13 @@ def test_neither_tiles_nor_slabs_change_a_bit(monkeypatch, dtype, tile):
     slab = grains().astype(dtype)
     slab[:, np.hypot(*(np.indices(slab.shape[1:]) - 40)) > 38] = 0
     slab[4, 30:34, 30:34] = 0
-    whole = [smooth_slice(slab, number, **DEFAULT, outside=0)[0] for number in (1, 6, 11)]
+    whole = [smooth_slice(slab, number, **DEFAULT, outside=0).levels for number in (1, 6, 11)]
     monkeypatch.setattr(_smoothing, "TILE", tile)
     monkeypatch.setattr(_cover, "TILE", tile)
     monkeypatch.setattr(_cover, "NARROWEST", 8)
     for number, expected in zip((1, 6, 11), whole, strict=True):
         begin = max(0, number - 5)
-        piece, *_ = smooth_slice(slab[begin : number + 6], number - begin, **DEFAULT, outside=0)
+        piece = smooth_slice(slab[begin : number + 6], number - begin, **DEFAULT, outside=0).levels
         np.testing.assert_array_equal(piece, expected)
 
 

@@ -4,7 +4,7 @@ A core fills half of the picture of a scan. In a strip of rows it is a run of co
 voxels are inside but for those at both ends: work that must know the mask is done there only.
 """
 
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,19 +33,21 @@ def cover(planes, outside):
     outside : float or int
         Value of the voxels outside; NaN always counts as outside.
 
-    Returns
-    -------
-    list of (slice, slice)
-        Rows and columns, strip by strip from left to right; none where a strip is empty.
+    Yields
+    ------
+    rows : slice
+        A strip that is not all outside.
+    runs : list of slice
+        Columns of its tiles from left to right, one next to the other.
 
     Examples
     --------
     >>> plane = np.zeros((2, 300))
     >>> plane[:, 50:250] = plane[0, 40] = 1
-    >>> [(columns.start, columns.stop) for _, columns in cover([plane], outside=0)]
+    >>> for rows, runs in cover([plane], outside=0):
+    ...     [(columns.start, columns.stop) for columns in runs]
     [(40, 62), (62, 238), (238, 250)]
     """
-    tiles = []
     for top in range(0, len(planes[0]), TILE[0]):
         rows = slice(top, min(top + TILE[0], len(planes[0])))
         inside = [inside_mask(plane[rows], outside) for plane in planes]
@@ -54,21 +56,7 @@ def cover(planes, outside):
             first, last = int(some[0]), int(some[-1]) + 1
             whole = np.logical_and.reduce([part.all(axis=0) for part in inside])
             edges = sorted({first, *_longest_run(whole[first:last], first), last})
-            tiles += [(rows, columns) for columns in _cut(edges)]
-    return tiles
-
-
-def spans(tiles):
-    """The columns that tiles reach from and to in every strip, as one tile per strip.
-
-    Examples
-    --------
-    >>> rows = slice(0, 8)
-    >>> spans([(rows, slice(3, 5)), (rows, slice(5, 9))])
-    [(slice(0, 8, None), slice(3, 9, None))]
-    """
-    strips = (list(strip) for _, strip in groupby(tiles, key=lambda tile: tile[0].start))
-    return [(strip[0][0], slice(strip[0][1].start, strip[-1][1].stop)) for strip in strips]
+            yield rows, list(_cut(edges))
 
 
 def _longest_run(whole, first):

@@ -5,16 +5,18 @@ numbers are looked up as they are; where the answer changes but once, as from ai
 a comparison replaces the look-up.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from icecoreseg._validation import inside_mask
 from icecoreseg.labeling._labeler import labels_of_fraction
-from icecoreseg.labeling._smoothing import OUTSIDE_LEVEL, smooth_slice
+from icecoreseg.labeling._smoothing import smooth_slice
 from icecoreseg.labeling.histogram import bin_index, count_whole_numbers, slice_histogram
 from icecoreseg.labels import OUTSIDE
 
-ROWS = 64
-"""Rows that are looked up at a time, so that temporaries stay in cache."""
+ROWS = 128
+"""Rows of a slice that are looked up at a time, so that temporaries stay in cache."""
 
 
 class Levels:
@@ -48,23 +50,30 @@ class Levels:
     """
 
     def __init__(self, slab, number, sigma, *, sharpening=0.0, outside=np.nan):
-        self.values, self.width, self.empty, self._spans = slab[number], 1.0, outside, None
+        self._raw, self._smoothed = slab[number], None
+        self.width, self.empty, self._dtype = 1.0, outside, slab.dtype
+        rows = (slice(start, start + ROWS) for start in range(0, slab.shape[1], ROWS))
+        self._parts = [(some, self._raw[some]) for some in rows]
         if any(sigma):
             options = {"sharpening": sharpening, "outside": outside}
-            self.values, self.width, self._spans = smooth_slice(slab, number, sigma, **options)
-            self.empty = OUTSIDE_LEVEL if self.values.dtype == np.int16 else np.nan
-        self.is_whole = self.values.dtype.kind != "f"
+            self._smoothed = smooth_slice(slab, number, sigma, **options)
+            _, self._parts, self.width, self.empty = self._smoothed
+            self._dtype = self.empty.dtype
+        self.is_whole = self._dtype.kind != "f"
         if self.is_whole:
             empty = None if np.isnan(self.empty) else int(self.empty)
-            options = {"empty": empty, "spans": self._spans}
-            self.histogram = count_whole_numbers(self.values, self.width, **options)
+            parts = [levels for _, levels in self._parts]
+            self.histogram = count_whole_numbers(*parts, width=self.width, empty=empty)
         else:
-            inside = self.values[self._inside()]
+            inside = [levels[inside_mask(levels, self.empty)] for _, levels in self._parts]
+            inside = np.concatenate([np.empty(0, self._dtype), *inside])
             self.histogram = slice_histogram(inside)
             self._bins = bin_index(inside, self.histogram.width) - self.histogram.first
 
-    def _inside(self):
-        return inside_mask(self.values, self.empty)
+    @cached_property
+    def values(self):
+        """The (smoothed) grey levels of the slice, in steps of `width`."""
+        return self._raw if self._smoothed is None else self._smoothed.levels
 
     def look_up(self, table, out=None):
         """What a table says of every voxel.
@@ -83,15 +92,23 @@ class Levels:
         """
         result = self._all_outside(out, np.float32, np.nan)
         if not self.is_whole:
-            result[self._inside()] = np.asarray(table, dtype=np.float32)[self._bins]
-            return result
-        unsigned = self.values.view(f"u{self.values.itemsize}")
-        every = np.full(2 ** (8 * unsigned.itemsize), np.nan, dtype=np.float32)
+            return self._look_up_bins(np.asarray(table, dtype=np.float32), result)
+        every = np.full(2 ** (8 * self._dtype.itemsize), np.nan, dtype=np.float32)
         every[(self.histogram.first + np.arange(len(table))) % every.size] = table
         if not np.isnan(self.empty):  # perhaps a level between those of the slice
             every[int(self.empty) % every.size] = np.nan
-        for part in self._parts():
-            every.take(unsigned[part], out=result[part], mode="clip")
+        for where, levels in self._parts:
+            every.take(levels.view(f"u{levels.itemsize}"), out=result[where], mode="clip")
+        return result
+
+    def _look_up_bins(self, table, result):
+        """The same for levels that are no whole numbers, and were put into bins."""
+        start = 0
+        for where, levels in self._parts:
+            inside = inside_mask(levels, self.empty)
+            stop = start + np.count_nonzero(inside)
+            result[where][inside] = table[self._bins[start:stop]]
+            start = stop
         return result
 
     def label(self, table, out=None):
@@ -112,27 +129,21 @@ class Levels:
             labels[:] = labels_of_fraction(self.look_up(table))
             return labels
         first_ice = self.histogram.first + int(np.count_nonzero(~is_ice))  # int64 would widen bytes
-        for part in self._parts():
-            values, some = self.values[part], labels[part]
-            np.greater_equal(values, first_ice, out=some.view(bool))
+        for where, levels in self._parts:
+            some = labels[where]
+            np.greater_equal(levels, first_ice, out=some.view(bool))
             if not np.isnan(self.empty):
-                void = (values == self.empty).view(np.uint8)
+                void = (levels == self.empty).view(np.uint8)
                 for _ in range(1 + (self.empty >= first_ice)):
                     some -= void  # bytes: 0 - 1 is 255, which is OUTSIDE
         return labels
 
     def _all_outside(self, out, dtype, value):
-        """Memory for answers, that are `value` wherever `_parts` does not reach."""
-        result = np.empty(self.values.shape, dtype=dtype) if out is None else out
-        if self._spans is not None or not self.is_whole:
+        """Memory for answers, that are `value` where no part gives one."""
+        result = np.empty(self._raw.shape, dtype=dtype) if out is None else out
+        if self._smoothed is not None or not self.is_whole:
             result[:] = value
         return result
-
-    def _parts(self):
-        """What is looked up at a time: all that may be inside."""
-        if self._spans is not None:
-            return self._spans
-        return [slice(start, start + ROWS) for start in range(0, len(self.values), ROWS)]
 
 
 def mean_change(levels, raw, outside):
@@ -150,6 +161,6 @@ def mean_change(levels, raw, outside):
     some = slice(None, None, max(1, len(raw) // 256))
     raw, smoothed = raw[some], levels.values[some]
     inside = inside_mask(raw, outside)
-    if smoothed is raw or not inside.any():
+    if not inside.any():
         return 0.0
     return float(smoothed[inside].mean(dtype=float) * levels.width - raw[inside].mean(dtype=float))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from icecoreseg._validation import inside_mask
-from icecoreseg.labeling._cover import TILE, cover, spans
+from icecoreseg.labeling._cover import TILE, cover
 from icecoreseg.labeling._separable import FIXED, FLOATING, LARGEST_FIXED_RADIUS, Filters
 
 OUTSIDE_LEVEL = -(2**15)
@@ -23,18 +23,30 @@ class Smoothed(NamedTuple):
 
     Parameters
     ----------
-    levels : array of shape (n_rows, n_columns)
-        float32, NaN outside. Bytes, unless they are smoothed very widely, become int16 in
-        steps of `width` grey levels, `OUTSIDE_LEVEL` outside.
+    shape : (int, int)
+        Of the slice.
+    parts : list of ((slice, slice), array)
+        Where in the slice, and its levels there; beyond all parts is outside. float32, NaN
+        outside. Bytes, unless they are smoothed very widely, become int16 in steps of `width`
+        grey levels, `OUTSIDE_LEVEL` outside.
     width : float
         Grey levels per step; 1 for floats.
-    spans : list of (slice, slice)
-        Rows and columns beyond which all is outside.
+    void : numpy scalar
+        The level outside.
     """
 
-    levels: np.ndarray
+    shape: tuple
+    parts: list
     width: float
-    spans: list
+    void: np.generic
+
+    @property
+    def levels(self):
+        """The whole slice, of shape (n_rows, n_columns)."""
+        plane = np.full(self.shape, self.void)
+        for where, levels in self.parts:
+            plane[where] = levels
+        return plane
 
 
 def smooth_inside(values, inside, sigma, *, sharpening=0.0, inner=None):
@@ -73,7 +85,7 @@ def smooth_inside(values, inside, sigma, *, sharpening=0.0, inner=None):
     marked = np.where(inside, values, np.float32(np.nan)).astype(np.float32, copy=False)
     numbers = range(*(inner or slice(None)).indices(len(values)))
     options = {"sharpening": sharpening, "outside": np.nan}
-    return np.stack([smooth_slice(marked, number, sigma, **options)[0] for number in numbers])
+    return np.stack([smooth_slice(marked, number, sigma, **options).levels for number in numbers])
 
 
 def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
@@ -102,16 +114,20 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
     radius = max(smoothing_reach(sigma, sharpening))
     fixed = slab.dtype == np.uint8 and radius <= LARGEST_FIXED_RADIUS
     width = level_width(sharpening) if fixed else 1.0
-    empty = OUTSIDE_LEVEL if fixed else np.nan
-    levels = np.full(slab.shape[1:], empty, dtype=np.int16 if fixed else np.float32)
-    filters = Filters(kernels, FIXED if fixed else FLOATING, tuple(map(min, TILE, levels.shape)))
-    tiles = cover(_planes(slab, number, filters.margin[0]), outside)
-    for tile in tiles:
-        window = _Window(slab, number, tile, outside, filters)
-        _smooth_window(window, filters, factors, width, levels[tile])
-        if not window.whole:
-            np.copyto(levels[tile], empty, where=~inside_mask(slab[number][tile], outside))
-    return Smoothed(levels, width, spans(tiles))
+    void = np.int16(OUTSIDE_LEVEL) if fixed else np.float32(np.nan)
+    filters = Filters(kernels, FIXED if fixed else FLOATING, tuple(map(min, TILE, slab.shape[1:])))
+    parts = []
+    for rows, runs in cover(_planes(slab, number, filters.margin[0]), outside):
+        first, last = runs[0].start, runs[-1].stop
+        levels = np.empty((rows.stop - rows.start, last - first), dtype=void.dtype)
+        for columns in runs:
+            window = _Window(slab, number, (rows, columns), outside, filters)
+            target = levels[:, columns.start - first : columns.stop - first]
+            _smooth_window(window, filters, factors, width, target)
+            if not window.whole:
+                np.copyto(target, void, where=~inside_mask(slab[number][rows, columns], outside))
+        parts.append(((rows, slice(first, last)), levels))
+    return Smoothed(slab.shape[1:], parts, width, void)
 
 
 def _planes(slab, number, reach):

@@ -76,19 +76,17 @@ def bin_index(values, width):
     return np.rint(values / width).clip(-LAST_BIN, LAST_BIN).astype(np.int32)
 
 
-def count_whole_numbers(values, width=1.0, *, empty=None, spans=None):
-    """Histogram of an array of whole numbers of 8 or 16 bits, none of them left out but one.
+def count_whole_numbers(*parts, width=1.0, empty=None):
+    """Histogram of arrays of whole numbers of 8 or 16 bits, none of them left out but one.
 
     Parameters
     ----------
-    values : array of any shape
-        uint8, uint16 or int16.
+    *parts : arrays of any shape
+        uint8, uint16 or int16, all alike.
     width : float
         Grey levels per step.
     empty : int, optional
         The number that marks voxels which do not count.
-    spans : list of index, optional
-        Parts of a 16-bit array that hold all voxels which do.
 
     Returns
     -------
@@ -100,12 +98,12 @@ def count_whole_numbers(values, width=1.0, *, empty=None, spans=None):
     >>> count_whole_numbers(np.array([[-2, 1, 1, 9]], dtype=np.int16), empty=9).counts.tolist()
     [1, 0, 0, 2]
     """
-    if values.dtype == np.uint8:
-        counts = _count_bytes(values)
-    else:
-        counts = _count_words(_runs(values) if spans is None else map(values.__getitem__, spans))
+    if not parts:
+        return Histogram(0, np.zeros(0, dtype=np.int64), width)
+    dtype = parts[0].dtype
+    counts = sum(map(_count_bytes if dtype == np.uint8 else _count_words, parts))
     first = 0
-    if values.dtype == np.int16:
+    if dtype == np.int16:  # the negative ones come last among the words
         counts, first = np.roll(counts, 2**15), -(2**15)
     if empty is not None:
         counts[empty - first] = 0
@@ -132,11 +130,12 @@ def _runs(values):
     return (flat[start : start + 2**18] for start in range(0, max(1, flat.size), 2**18))
 
 
-def _count_words(parts):
-    """Counts of the 65536 values of 16-bit numbers, in rising order, from parts of an array."""
+def _count_words(values):
+    """Counts of the 65536 values of 16-bit numbers, some of which are widened at a time."""
+    words = np.ascontiguousarray(values).ravel().view(np.uint16)
     counts = np.zeros(2**16, dtype=np.int64)
-    for part in parts:
-        counts += np.bincount(part.ravel().view(np.uint16), minlength=2**16)
+    for start in range(0, words.size, 2**19):
+        counts += np.bincount(words[start : start + 2**19], minlength=2**16)
     return counts
 
 
