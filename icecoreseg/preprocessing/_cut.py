@@ -1,5 +1,7 @@
 """Write an outside value around an outline, row by row."""
 
+from functools import cache
+
 import numpy as np
 from scipy.interpolate import CubicSpline
 
@@ -22,13 +24,19 @@ def corners(outline, margin):
     array of shape (4 * n_angles, 2)
         Between the angles the outline runs as a periodic cubic spline.
     """
+    spline, directions = _between_angles()
+    arms = np.maximum(spline @ outline[2:].astype(np.float64) - margin, 0)
+    return outline[:2] + arms[:, np.newaxis] * directions
+
+
+@cache
+def _between_angles():
+    """The spline through radii, which is linear in them, as a matrix; unit vectors of the arms."""
+    every = np.eye(ANGLES.size)
     turn = np.append(ANGLES, 2 * np.pi)
-    radii = CubicSpline(turn, np.append(outline[2:], outline[2]), bc_type="periodic")
+    spline = CubicSpline(turn, np.vstack([every, every[:1]]), bc_type="periodic")
     angles = np.linspace(0, 2 * np.pi, _FINER * ANGLES.size, endpoint=False)
-    arms = np.maximum(radii(angles) - margin, 0)
-    return np.stack(
-        [outline[0] + arms * np.sin(angles), outline[1] + arms * np.cos(angles)], axis=1
-    )
+    return spline(angles), np.stack([np.sin(angles), np.cos(angles)], axis=1)
 
 
 def row_runs(polygon, shape):
@@ -84,27 +92,18 @@ def mask_within(outline, shape, margin=0.0):
 def fill_outside(pixels, outline, margin, value):
     """Write a value around an outline, in place; everywhere for an outline of NaN.
 
-    Runs are filled row by row, several times faster than through a mask.
+    Pixels are contiguous, row after row, so that what lies between the run of one row and
+    that of the next is one piece. It is filled several times faster than through a mask.
     """
+    flat = pixels.reshape(-1)
     if not np.isfinite(outline[0]):
-        pixels[...] = value
+        flat[:] = value
         return
-    last_row, last_stop = -1, pixels.shape[1]
-    runs = (part.tolist() for part in row_runs(corners(outline, margin), pixels.shape))
-    for row, start, stop in zip(*runs, strict=True):
-        if row != last_row:
-            _fill_between(pixels, last_row, last_stop, row, value)
-            last_row, last_stop = row, 0
-        pixels[row, last_stop:start] = value
-        last_stop = stop
-    _fill_between(pixels, last_row, last_stop, pixels.shape[0], value)
-
-
-def _fill_between(pixels, last_row, last_stop, row, value):
-    """Fill from the end of one run to the start of another row."""
-    if last_row >= 0:
-        pixels[last_row, last_stop:] = value
-    pixels[last_row + 1 : row] = value
+    rows, starts, stops = row_runs(corners(outline, margin), pixels.shape)
+    before = rows * pixels.shape[1]
+    gap_starts, gap_stops = [0, *(before + stops).tolist()], [*(before + starts).tolist(), None]
+    for start, stop in zip(gap_starts, gap_stops, strict=True):
+        flat[start:stop] = value
 
 
 def next_level(outside, dtype):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from icecoreseg._base import StackTransformer
 from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
-from icecoreseg.preprocessing._cut import fill_outside, mask_within, move_off
+from icecoreseg.preprocessing._cut import fill_outside, move_off
 from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._hollow import holds_only_air, values_in_casing
 from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing, two_levels
@@ -20,6 +20,7 @@ from icecoreseg.preprocessing._steady import HALO, outline_slab, record_type
 _FIT_SLICES = 16
 _FIT_VALUES = 2**15  # of each slice
 _HELD_VOXELS = 2**25
+_STRIP_ROWS = 64  # that stay in the processor's cache
 
 
 def core_mask(X, *, margin=0.0):
@@ -233,12 +234,10 @@ class CoreMasker(StackTransformer):
         )
 
     def _apply(self, X, function, dtype):
-        """Map ``function(slab, outlines, outside, margin, dtype)`` over a stack."""
+        """Map ``function(pixels, outline, result, outside, margin)`` over a stack."""
         outlines = self._outlines(X)[:, :, :-1]
-        options = {"outside": self.outside, "margin": self.margin, "dtype": dtype}
-        if not is_lazy(X):
-            return _fill(function, X, outlines, options)
-        return _fill_lazily(function, X, outlines, options)
+        fill = _fill_lazily if is_lazy(X) else _fill
+        return fill(function, X, outlines, self.outside, self.margin, dtype)
 
 
 class _Some:
@@ -288,41 +287,41 @@ def _table(numbers, outlines):
     }
 
 
-def _masks(slab, outlines, *, outside, margin, dtype):
-    masks = [mask_within(line, slab.shape[1:], margin) for line in outlines[:, 0]]
-    return np.stack(masks) & ~np.isnan(slab) if slab.dtype.kind == "f" else np.stack(masks)
+def _masks(pixels, outline, result, outside, margin):
+    """Write where the specimen is in a slice."""
+    result[...] = ~np.isnan(pixels) if pixels.dtype.kind == "f" else True
+    fill_outside(result, outline, margin, False)
 
 
-def _cut(slab, outlines, *, outside, margin, dtype):
-    """The slab with the outside value around the outlines."""
-    check_grey_values(slab, outside)
-    result = slab.astype(dtype)
-    for pixels, line in zip(result, outlines[:, 0], strict=True):
+def _cut(pixels, outline, result, outside, margin):
+    """Write a slice with the outside value around the outline."""
+    check_grey_values(pixels, outside)
+    for first in range(0, len(pixels), _STRIP_ROWS):
+        strip = result[first : first + _STRIP_ROWS]
+        strip[...] = pixels[first : first + _STRIP_ROWS]
         if not np.isnan(outside):
-            move_off(pixels, outside)
-        fill_outside(pixels, line, margin, outside)
+            move_off(strip, outside)
+    fill_outside(result, outline, margin, outside)
+
+
+def _fill(function, X, outlines, outside, margin, dtype):
+    result = np.empty(X.shape, dtype=dtype)
+    for pixels, outline, part in zip(X, outlines[:, 0], result, strict=True):
+        function(pixels, outline, part, outside, margin)
     return result
 
 
-def _fill(function, X, outlines, options):
-    result = np.empty(X.shape, dtype=options["dtype"])
-    for number in range(X.shape[0]):
-        part = slice(number, number + 1)
-        result[part] = function(X[part], outlines[part], **options)
-    return result
-
-
-def _fill_lazily(function, X, outlines, options):
+def _fill_lazily(function, X, outlines, outside, margin, dtype):
     import dask.array as da
 
     return da.blockwise(
-        lambda slab, outlines: function(slab, outlines, **options),
+        lambda slab, outlines: _fill(function, slab, outlines, outside, margin, dtype),
         "zyx",
         X.rechunk({1: -1, 2: -1}),
         "zyx",
         outlines,
         "zok",
-        dtype=options["dtype"],
+        dtype=dtype,
         concatenate=True,
-        meta=np.empty((0, 0, 0), dtype=options["dtype"]),
+        meta=np.empty((0, 0, 0), dtype=dtype),
     )
