@@ -5,6 +5,8 @@ import numpy as np
 REDUCED_SIZE = 512
 """Longest edge, in pixels, of the slices in which outlines are sought."""
 
+_STRIP_ROWS = 16  # of blocks, whose sums stay in the processor's cache
+
 
 def reduction_factor(shape):
     """Pixels of a slice per pixel of its reduced image, along each edge.
@@ -39,12 +41,22 @@ def block_mean(pixels, factor):
     if factor == 1:
         return pixels.astype(np.float32)
     n_rows, n_columns = (edge // factor for edge in pixels.shape)
+    mean = np.empty((n_rows, n_columns), dtype=np.float32)
+    for first in range(0, n_rows, _STRIP_ROWS):
+        strip = mean[first : first + _STRIP_ROWS]
+        rows = pixels[first * factor : (first + len(strip)) * factor, : n_columns * factor]
+        strip[...] = _block_sums(rows, factor) / factor**2
+    return mean
+
+
+def _block_sums(pixels, factor):
     wide = np.uint32 if pixels.dtype.kind == "u" else np.float64
-    rows = pixels[: n_rows * factor].reshape(n_rows, factor, -1)
     narrow = np.uint16 if pixels.dtype == np.uint8 and factor < 257 else wide
-    sums = rows.sum(axis=1, dtype=narrow)[:, : n_columns * factor]
-    sums = sums.reshape(n_rows, n_columns, factor).sum(axis=2, dtype=wide)
-    return (sums / factor**2).astype(np.float32)
+    rows = pixels.reshape(-1, factor, pixels.shape[1]).sum(axis=1, dtype=narrow)
+    sums = rows[:, ::factor].astype(wide)
+    for column in range(1, factor):
+        sums += rows[:, column::factor]
+    return sums
 
 
 def occupancy(pixels, factor, levels):
@@ -55,5 +67,6 @@ def occupancy(pixels, factor, levels):
     """
     air, ice = levels
     scaled = (block_mean(pixels, factor) - air) / np.float32(ice - air)
-    np.nan_to_num(scaled, copy=False, nan=0.0)
+    if pixels.dtype.kind == "f":
+        np.nan_to_num(scaled, copy=False, nan=0.0)
     return np.clip(scaled, -0.5, 3.0, out=scaled)
