@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
 from skimage.draw import polygon2mask
 
 from icecoreseg.datasets import make_ice_core
@@ -14,6 +15,7 @@ from icecoreseg.preprocessing._fan import ANGLES, closed_path
 from icecoreseg.preprocessing._fragments import without_fragments
 from icecoreseg.preprocessing._hull import round_out
 from icecoreseg.preprocessing._lean import moves, supports
+from icecoreseg.preprocessing._polar import bilinear_matrix, places, polar
 from icecoreseg.preprocessing._reduce import block_mean
 from icecoreseg.preprocessing._steady import HALO, alike_slices
 from icecoreseg.preprocessing._view import pack, pool
@@ -54,6 +56,20 @@ def test_mask_is_that_of_the_polygon(row, column, radius, ripple, waves):
     arms = radius * (1 + ripple * np.cos(waves * fine))
     corners = np.stack([row + arms * np.sin(fine), column + arms * np.cos(fine)], axis=1)
     assert (mask ^ polygon2mask((40, 37), corners)).sum() <= 6  # pixels on the line itself
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 30), st.integers(1, 30), st.floats(-5, 35), st.floats(-5, 35))
+def test_polar_is_that_of_scipy(n_rows, n_columns, row, column):
+    """Both ways to look between pixels; the picture's edges and what is beyond them as well."""
+    image = np.random.default_rng(n_rows).random((n_rows, n_columns), dtype=np.float32)
+    radii = np.linspace(0, 40, 300)
+    seen = places(row, column, radii, ANGLES)
+    expected = map_coordinates(image, seen, order=1, cval=np.nan)
+    assert polar(image, row, column, radii, ANGLES) == pytest.approx(expected, 1e-6, 1e-6, True)
+    there, matrix = bilinear_matrix(image.shape, *seen)
+    assert np.array_equal(there, np.isfinite(expected))
+    assert matrix @ image.ravel() == pytest.approx(expected[there], 1e-6, 1e-6)
 
 
 def test_two_of_five_slices_are_outvoted():

@@ -10,11 +10,11 @@ one gets ever further from ice on the way out.
 import numpy as np
 from scipy import ndimage
 
-from icecoreseg.preprocessing._casing import polar
 from icecoreseg.preprocessing._cut import mask_within
 from icecoreseg.preprocessing._fan import ANGLES
 from icecoreseg.preprocessing._fragments import without_fragments
 from icecoreseg.preprocessing._hull import hull_radii
+from icecoreseg.preprocessing._polar import polar
 
 _SIZE = 128  # longest edge at which the ball rolls
 _BEYOND = 8  # the part of a picture by which a cut-out specimen is taken to go on

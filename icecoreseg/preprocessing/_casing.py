@@ -6,10 +6,13 @@ median as noise puts the brightest tenth above it (pores in a rim only darken); 
 further in, in the gap, much is dark, or at least as dark as ice.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+
+from icecoreseg.preprocessing._polar import bilinear_matrix, places, polar
 
 N_RAYS = 360
 _ANGLES = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
@@ -47,6 +50,11 @@ class Casing(NamedTuple):
         """From the centre."""
         return np.hypot(rows - self.row, columns - self.column)
 
+    def squares(self, shape):
+        """Squared distances of all pixels of a picture from the centre, as float32."""
+        rows, columns = np.ogrid[: shape[0], : shape[1]]
+        return np.float32(rows - self.row) ** 2 + np.float32(columns - self.column) ** 2
+
 
 def find_casing(image, smooth=None):
     """The casing in a reduced slice, or None.
@@ -70,19 +78,21 @@ def find_casing(image, smooth=None):
     return None
 
 
-def polar(image, row, column, radii, angles):
-    """Image values at ``row + radii * sin(angles)``, ..., NaN beyond the picture."""
-    rows = row + np.sin(angles)[:, np.newaxis] * radii
-    columns = column + np.cos(angles)[:, np.newaxis] * radii
-    return ndimage.map_coordinates(image, [rows, columns], order=1, cval=np.nan)
-
-
 def _rays_from_the_middle(image):
     """(values, radii): what lies along rays from the middle of a picture, -1 beyond it."""
-    centre = (np.array(image.shape) - 1) / 2
+    radii, there, sampling = _sampling(image.shape)
+    values = np.full(there.shape, -1, dtype=np.float32)
+    values[there] = sampling @ image.ravel()
+    return values, radii
+
+
+@lru_cache(maxsize=2)
+def _sampling(shape):
+    """Radii of those rays, where they are in the picture, and its values there: a matrix."""
+    centre = (np.array(shape) - 1) / 2
     reach = np.hypot(*centre)
     radii = np.arange(0, reach + _STEP, max(_STEP, reach / 300))
-    return np.nan_to_num(polar(image, *centre, radii, _ANGLES), nan=-1.0), radii
+    return radii, *bilinear_matrix(shape, *places(*centre, radii, _ANGLES))
 
 
 def _outermost_circle(rays, level, shape):
