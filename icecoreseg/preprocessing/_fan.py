@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from icecoreseg.preprocessing._casing import polar
+from icecoreseg.preprocessing._polar import polar
 
 N_ANGLES = 256
 """Radii of an outline, at evenly spaced angles from the column axis towards the rows."""
@@ -11,6 +11,7 @@ N_ANGLES = 256
 ANGLES = 2 * np.pi * np.arange(N_ANGLES) / N_ANGLES
 
 _FORBIDDEN = -10.0
+_PARTS = 16  # of a closed path, sought side by side
 
 WAVES = np.stack(
     [np.ones(N_ANGLES)] + [wave(n * ANGLES) for n in (1, 2) for wave in (np.cos, np.sin)]
@@ -137,6 +138,9 @@ def closed_path(gain, stiffness):
     comes back pays for the depth of its detour, and gains by the area: it ignores what
     is narrow, and follows what is wide in full.
 
+    Parts of the path are found for all columns in which they may begin and end, all parts
+    at a time, and then joined.
+
     Parameters
     ----------
     gain : array of shape (n_rows, n_columns)
@@ -150,17 +154,41 @@ def closed_path(gain, stiffness):
     ([1, 1, 2], [1, 1, 1])
     """
     n_rows, n_columns = gain.shape
+    n_parts = np.gcd(n_rows, _PARTS)
+    gain = gain.reshape(n_parts, -1, 1, n_columns)
     slope = stiffness * np.arange(n_columns)
-    reached = np.full((n_rows, n_columns, n_columns), -np.inf)  # best sums, by first column
-    reached[0] = np.where(np.eye(n_columns, dtype=bool), gain[0], -np.inf)
-    for row in range(1, n_rows):
-        best = reached[row - 1]
-        from_left = np.maximum.accumulate(best + slope, axis=1) - slope
-        from_right = np.maximum.accumulate((best - slope)[:, ::-1], axis=1)[:, ::-1] + slope
-        reached[row] = np.maximum(from_left, from_right) + gain[row]
     step = np.abs(slope[:, np.newaxis] - slope)
-    first, last = np.unravel_index((reached[-1] - step).argmax(), step.shape)
-    path = np.full(n_rows, last)
-    for row in range(n_rows - 2, -1, -1):
-        path[row] = (reached[row, first] - step[path[row + 1]]).argmax()
-    return path
+    reached = np.empty((n_rows // n_parts, n_parts, n_columns, n_columns))
+    reached[0] = gain[:, 0] - step  # best sums, by the column in the row before the part
+    for row in range(1, len(reached)):
+        best = reached[row - 1]
+        from_left = np.maximum.accumulate(best + slope, axis=2) - slope
+        from_right = np.maximum.accumulate((best - slope)[..., ::-1], axis=2)[..., ::-1] + slope
+        np.add(np.maximum(from_left, from_right), gain[:, row], out=reached[row])
+    path = np.empty((n_rows // n_parts, n_parts), dtype=np.intp)
+    path[-1] = _closed_chain(reached[-1])
+    before, every = np.roll(path[-1], 1), np.arange(n_parts)
+    for row in range(len(reached) - 2, -1, -1):
+        path[row] = (reached[row, every, before] - step[path[row + 1]]).argmax(axis=1)
+    return path.T.ravel()
+
+
+def _closed_chain(links):
+    """Where the links of a closed chain end, for the largest sum.
+
+    Parameters
+    ----------
+    links : array of shape (n_links, n, n)
+        What each is worth by where it begins and ends.
+
+    Returns
+    -------
+    int array of shape (n_links,)
+    """
+    sums = [links[0]]
+    for link in links[1:]:
+        sums.append((sums[-1][:, :, np.newaxis] + link).max(axis=1))
+    ends = np.full(len(links), np.diagonal(sums[-1]).argmax())
+    for number in range(len(links) - 1, 0, -1):
+        ends[number - 1] = (sums[number - 1][ends[-1]] + links[number][:, ends[number]]).argmax()
+    return ends
