@@ -22,53 +22,52 @@ _NO_ELLIPSE = 4.0  # times what it lacks a hull is widened elsewhere
 _LEAST_ROUND = 0.6  # of all around, or it is no ellipse
 _N_ROUNDS = 30
 
-_RAYS = 2 * np.pi * np.arange(_FINER * ANGLES.size) / (_FINER * ANGLES.size)
-_TURNS = (np.arange(_RAYS.size)[:, np.newaxis] + np.arange(_RAYS.size)) % _RAYS.size
-_LINE = np.full(_RAYS.size, np.inf)  # log of the radii of a straight line
-_LINE[np.cos(_RAYS) > 0.15] = -np.log(np.cos(_RAYS[np.cos(_RAYS) > 0.15]))
+_N_RAYS = _FINER * ANGLES.size
+_SIDE = int(np.arccos(0.15) / (2 * np.pi) * _N_RAYS)  # rays on either side of a straight line
+_LINE = -np.log(np.cos(2 * np.pi / _N_RAYS * np.arange(-_SIDE, _SIDE + 1)))  # log of its radii
 
 
-def find_grains(smooth, casing):
+def find_grains(smooth, shine):
     """Pixels that hold ice for sure, but for specks, within the casing.
 
     Parameters
     ----------
     smooth : float32 array of shape (n_rows, n_columns)
         On the scale of air 0 and ice 1, without much noise.
-    casing : Casing or None
+    shine : float32 array of shape (n_rows, n_columns)
+        From `casing_shine`; where it is strong, what is left says nothing.
 
     Returns
     -------
     bool array of shape (n_rows, n_columns)
     """
-    ice, wall = without_casing(smooth, casing)
-    labels, _ = ndimage.label((ice > _ICE) & ~wall, np.ones((3, 3)))
+    labels, _ = ndimage.label((smooth - shine > _ICE) & (shine <= _WALL), np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return (sizes > _SPECK)[labels]
 
 
-def without_casing(image, casing):
-    """A slice without the casing and its blur.
+def casing_shine(shape, casing):
+    """What the casing adds to each pixel by its blur; infinite from its inner wall outwards.
+
+    Parameters
+    ----------
+    shape : tuple (n_rows, n_columns)
+    casing : Casing or None
 
     Returns
     -------
-    ice : float32 array of shape (n_rows, n_columns)
-    wall : bool array of the same shape
-        Where the blur was so strong that what is left says nothing.
+    float32 array of shape (n_rows, n_columns)
     """
-    wall = np.zeros(image.shape, dtype=bool)
+    shine = np.zeros(shape, dtype=np.float32)
     if casing is None:
-        return image, wall
-    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
-    square = np.float32(rows - casing.row) ** 2 + np.float32(columns - casing.column) ** 2
-    beyond = square > casing.inner**2
-    ice = np.where(beyond, np.float32(0), image)
-    rows, columns = np.nonzero((square > casing.blur_radii[0] ** 2) & ~beyond)
-    blur = np.interp(np.sqrt(square[rows, columns]), casing.blur_radii, casing.blur)
-    ice[rows, columns] -= blur
-    wall[rows, columns] = blur > _WALL
-    return ice, wall
+        return shine
+    squares = casing.squares(shape)
+    shine[squares > casing.inner**2] = np.inf
+    blurred = np.flatnonzero((squares > casing.blur_radii[0] ** 2) & (shine == 0))
+    distance = np.sqrt(squares.ravel()[blurred])
+    shine.ravel()[blurred] = np.interp(distance, casing.blur_radii, casing.blur)
+    return shine
 
 
 def hull_radii(grains, centre):
@@ -95,11 +94,17 @@ def hull_radii(grains, centre):
     """
     rows, columns = _extremes(grains)
     down, right = rows - centre[0], columns - centre[1]
-    ray = np.rint(np.arctan2(down, right) * (_RAYS.size / (2 * np.pi))).astype(np.intp)
-    outermost = np.full(_RAYS.size, 0.5)
-    np.maximum.at(outermost, ray % _RAYS.size, np.hypot(down, right) + 0.5)
-    tangents = (np.log(outermost)[_TURNS] - _LINE).max(axis=1)
-    return np.exp((tangents[_TURNS] + _LINE).min(axis=1))[::_FINER]
+    ray = np.rint(np.arctan2(down, right) * (_N_RAYS / (2 * np.pi))).astype(np.intp)
+    outermost = np.full(_N_RAYS, 0.5)
+    np.maximum.at(outermost, ray % _N_RAYS, np.hypot(down, right) + 0.5)
+    tangents = (_beside(np.log(outermost)) - _LINE).max(axis=1)
+    return np.exp((_beside(tangents)[::_FINER] + _LINE).min(axis=1))
+
+
+def _beside(values):
+    """Those of each ray and its neighbours, as far as a straight line is seen from a centre."""
+    around = np.pad(values, _SIDE, mode="wrap")
+    return np.lib.stride_tricks.sliding_window_view(around, _LINE.size)
 
 
 def _extremes(grains):

@@ -18,7 +18,7 @@ from scipy import ndimage
 from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._casing import find_casing
 from icecoreseg.preprocessing._fan import ANGLES, N_ANGLES, Fan
-from icecoreseg.preprocessing._hull import find_grains, hull_radii, round_out, without_casing
+from icecoreseg.preprocessing._hull import casing_shine, find_grains, hull_radii, round_out
 from icecoreseg.preprocessing._view import pack
 
 _COARSE_STEPS = 80
@@ -65,8 +65,9 @@ def look(image):
     smooth = ndimage.uniform_filter(image, 3)
     casing = find_casing(image, smooth)
     wall = NO_WALL if casing is None else (casing.row, casing.column, casing.inner)
-    grains = find_grains(smooth, casing)
-    ice, _ = without_casing(image, casing)  # as sharp as it is: the rim is sought in it
+    shine = casing_shine(image.shape, casing)
+    grains = find_grains(smooth, shine)
+    ice = np.where(shine < np.inf, image - shine, 0)  # as sharp as it is: the rim is sought in it
     if _too_few(grains, casing):
         return pack(ice, grains & False), wall, NO_OUTLINE, 0.0
     line, _, ball = _unbroken_hull(grains, weed=False)
@@ -136,11 +137,9 @@ def runs_with(there, mark):
 
 def _too_few(grains, casing):
     """Whether there is next to no ice, away from the blur of the wall."""
-    rows, columns = np.nonzero(grains)
     if casing is not None:
-        clear = casing.distance(rows, columns) < casing.blur_radii[0]
-        rows = rows[clear]
-    return rows.size < max(4, _LEAST_TISSUE * grains.size)
+        grains = grains & (casing.squares(grains.shape) < casing.blur_radii[0] ** 2)
+    return np.count_nonzero(grains) < max(4, _LEAST_TISSUE * grains.size)
 
 
 def _in_picture(shape, centre, radii):

@@ -58,7 +58,7 @@ def pool(views):
     """
     seen = _seen(views)
     levels = [view & _LEVELS for view in views]
-    fraction = np.mean([_as_ice(image[seen]).mean() for image in levels]) if seen.any() else 0
+    fraction = _as_ice(sum(levels, np.uint16(0))[seen].mean() / len(views)) if seen.any() else 0
     rank = max(2 if len(views) >= _ENOUGH else 1, round(len(views) * fraction / 2))
     return _as_ice(_highest(levels, rank)), seen
 
