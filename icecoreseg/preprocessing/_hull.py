@@ -44,7 +44,7 @@ def find_grains(smooth, shine):
     labels, _ = ndimage.label((smooth - shine > _ICE) & (shine <= _WALL), np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return (sizes > _SPECK)[labels]
+    return (sizes > _SPECK).take(labels)
 
 
 def casing_shine(shape, casing):
