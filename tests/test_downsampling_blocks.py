@@ -7,15 +7,16 @@ from hypothesis import strategies as st
 from scipy.ndimage import correlate1d
 
 from icecoreseg import AIR, ICE, OUTSIDE, downsample_labels
-from icecoreseg.downsampling import _counting
-from icecoreseg.downsampling._blocks import decide
+from icecoreseg.downsampling import _planes
+from icecoreseg.downsampling._blocks import coarse_shape, decide
+from icecoreseg.downsampling._planes import iterate_planes
 from icecoreseg.downsampling._surroundings import surrounding_fraction
 
 
 @pytest.fixture
 def few_rows(monkeypatch):
     """Strips of a few rows, as large slices have them."""
-    monkeypatch.setattr(_counting, "STRIP_VOXELS", 200)
+    monkeypatch.setattr(_planes, "STRIP_VOXELS", 200)
 
 
 def make_labels(seed, shape, *, with_void=True):
@@ -44,6 +45,24 @@ def plain_surroundings(labels, factor, weights):
     return sums[0] / np.maximum(sums[1], 1)
 
 
+def all_surroundings(labels, factor, weights):
+    """Of every block, strip by strip."""
+    found = []
+    for planes in iterate_planes(labels, factor, len(weights) - 1):
+        n_blocks = (planes.rows.stop - planes.rows.start) * (labels.shape[2] // factor[2])
+        found.append(surrounding_fraction(planes, np.arange(n_blocks), weights))
+    return np.concatenate(found)
+
+
+def decide_all(labels, factor, threshold):
+    """Labels and ties of all strips."""
+    hard, tied = np.empty(coarse_shape(labels, factor), dtype=np.uint8), []
+    for planes in iterate_planes(labels, factor):
+        first = planes.rows.start * hard.shape[1]
+        tied.append(decide(planes, threshold, hard[planes.rows]) + first)
+    return hard, np.concatenate(tied)
+
+
 @pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("factor", [(2, 2, 2), (1, 3, 2), (3, 1, 4)])
 @pytest.mark.parametrize("weights", [(1, 1), (7, 4, 1)])
@@ -51,12 +70,32 @@ def plain_surroundings(labels, factor, weights):
 def test_surroundings_equal_plain_sums(factor, weights, with_void):
     labels = make_labels(0, (factor[0], 36, 48), with_void=with_void)
     expected = plain_surroundings(labels, factor, weights).ravel()
-    blocks = np.flatnonzero(np.random.default_rng(1).random(expected.size) < 0.4)
-    found = surrounding_fraction(labels, factor, blocks, weights)
-    np.testing.assert_allclose(found, expected[blocks], rtol=1e-6)
+    found = all_surroundings(labels, factor, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
     soft = np.where(labels == OUTSIDE, np.float32(np.nan), labels)
-    of_fractions = surrounding_fraction(soft, factor, blocks, weights)
-    np.testing.assert_allclose(of_fractions, found, rtol=1e-5)
+    np.testing.assert_allclose(all_surroundings(soft, factor, weights), found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("with_void", [False, True])
+def test_some_blocks_see_what_all_see(with_void):
+    labels = make_labels(0, (2, 36, 48), with_void=with_void)
+    (planes,) = iterate_planes(labels, (2, 2, 2), 2)
+    blocks = np.flatnonzero(np.random.default_rng(1).random(18 * 24) < 0.02)
+    found = surrounding_fraction(planes, blocks, (7, 4, 1))
+    np.testing.assert_array_equal(found, all_surroundings(labels, (2, 2, 2), (7, 4, 1))[blocks])
+    assert surrounding_fraction(planes, blocks[:0], (7, 4, 1)).size == 0
+
+
+@pytest.mark.usefixtures("few_rows")
+@pytest.mark.parametrize("ties", ["balanced", "surroundings", "ice", "air"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_strips_equal_the_whole(ties, soft, monkeypatch):
+    labels = make_labels(0, (2, 36, 48))
+    if soft:
+        labels = np.where(labels == OUTSIDE, np.float32(np.nan), labels)
+    strips = downsample_labels(labels, ties=ties)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(strips, downsample_labels(labels, ties=ties))
 
 
 @settings(max_examples=40, deadline=None)
@@ -68,7 +107,7 @@ def test_surroundings_equal_plain_sums(factor, weights, with_void):
 def test_blocks_that_the_outside_cuts_are_decided_by_what_is_inside(seed, factor, threshold):
     labels = make_labels(seed, (factor[0], 24, 24))
     fraction = downsample_labels(labels, factor, threshold=None)[0].astype(float)
-    hard, tied = decide(labels, factor, threshold)
+    hard, tied = decide_all(labels, factor, threshold)
     np.testing.assert_array_equal(hard == OUTSIDE, np.isnan(fraction))
     is_tie = np.abs(fraction - threshold) < 1e-6
     np.testing.assert_array_equal(tied, np.flatnonzero(is_tie))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from icecoreseg.downsampling._counting import block_counts
-from icecoreseg.labels import OUTSIDE
+from icecoreseg.downsampling._planes import iterate_planes
 
 NEAR = 1e-5
 """Ice fractions that differ by less are equal: they were computed in different ways."""
@@ -13,47 +13,43 @@ NEAR = 1e-5
 
 def fractions(slab, factor):
     """Ice fraction of every block of one coarse slice, NaN where most of it is outside."""
-    result = np.empty(_coarse_shape(slab, factor), dtype=np.float32)
-    for rows, ice, inside in block_counts(slab, factor):
-        result[rows] = ice / np.maximum(inside, np.float32(1))
-        result[rows][_mostly_outside(inside, factor)] = np.nan
+    result = np.empty(coarse_shape(slab, factor), dtype=np.float32)
+    for planes in iterate_planes(slab, factor):
+        ice, inside = block_counts(planes)
+        result[planes.rows] = ice / np.maximum(inside, np.float32(1))
+        result[planes.rows][_mostly_outside(inside, factor)] = np.nan
     return result
 
 
-def decide(slab, factor, threshold, *, find_ties=True):
-    """Label of every block of one coarse slice, and where it is a tie.
+def decide(planes, threshold, labels, *, find_ties=True):
+    """Write the label of every block of some rows, and find those that are a tie.
 
     Parameters
     ----------
-    slab : array of shape (fz, n_rows, n_columns)
-        Labels or ice fractions.
-    factor : (int, int, int)
-        Voxels per block.
+    planes : Planes
+        Of labels or ice fractions.
     threshold : float
         A block of a larger ice fraction is ice.
+    labels : array of shape (n_rows, n_columns), uint8
+        The result; AIR where there is a tie.
     find_ties : bool
         Whether anybody asks for them.
 
     Returns
     -------
-    labels : array of shape (n_rows // fy, n_columns // fx), uint8
-        AIR where there is a tie.
     tied : array of shape (n_tied,)
         Flat indices, rising, of the blocks whose ice fraction is the threshold; empty if nobody
         asks.
     """
-    labels = np.empty(_coarse_shape(slab, factor), dtype=np.uint8)
-    tied = [np.empty(0, dtype=np.intp)]
-    for rows, ice, inside in block_counts(slab, factor):
-        outside = _mostly_outside(inside, factor)
-        compare = _compare_fractions if ice.dtype.kind == "f" else _compare_counts
-        ties = np.empty(ice.shape, dtype=bool) if find_ties else None
-        compare(ice, inside, threshold, math.prod(factor), labels[rows], ties)
-        if np.any(outside):
-            labels[rows][outside] = OUTSIDE
-        if find_ties:
-            tied.append(np.flatnonzero(ties & ~np.asarray(outside)) + rows.start * labels.shape[1])
-    return labels, np.concatenate(tied)
+    ice, inside = block_counts(planes)
+    compare = _compare_fractions if ice.dtype.kind == "f" else _compare_counts
+    ties = np.zeros(ice.shape, dtype=bool) if find_ties else None
+    compare(ice, inside, threshold, math.prod(planes.factor), labels, ties)
+    if np.ndim(inside):
+        outside = _mostly_outside(inside, planes.factor)
+        labels |= np.negative(outside.view(np.uint8))  # in OUTSIDE every bit is set
+        ties = ties > outside if find_ties else None
+    return np.flatnonzero(ties) if find_ties else np.empty(0, dtype=np.intp)
 
 
 def _compare_counts(ice, inside, threshold, size, labels, ties):
@@ -86,7 +82,7 @@ def _compare_fractions(ice, inside, threshold, size, labels, ties):
         np.less_equal(np.abs(excess), near, out=ties)
 
 
-def _coarse_shape(slab, factor):
+def coarse_shape(slab, factor):
     return tuple(n // f for n, f in zip(slab.shape[1:], factor[1:], strict=True))
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
-from icecoreseg.downsampling._blocks import NEAR, decide, fractions
+from icecoreseg.downsampling._blocks import NEAR, coarse_shape, decide, fractions
 from icecoreseg.downsampling._counting import block_counts
+from icecoreseg.downsampling._planes import iterate_planes
 from icecoreseg.downsampling._surroundings import surrounding_fraction
 from icecoreseg.labels import ICE, OUTSIDE
 
@@ -57,12 +58,16 @@ class Rule(NamedTuple):
 
     def label(self, slab, factor):
         """Labels of one coarse slice from its fine ones."""
-        labels, tied = decide(slab, factor, self.threshold, find_ties=self.ties != "air")
-        if self.ties in _RANKED and tied.size:
-            fraction = surrounding_fraction(slab, factor, tied, self.weights)
-            labels.flat[tied] = fraction >= self.tie_threshold - NEAR  # AIR is 0, ICE is 1
-        elif self.ties == "ice":
-            labels.flat[tied] = ICE
+        labels = np.empty(coarse_shape(slab, factor), dtype=np.uint8)
+        ranked = self.ties in _RANKED
+        for planes in iterate_planes(slab, factor, len(self.weights) - 1 if ranked else 0):
+            some = labels[planes.rows]
+            tied = decide(planes, self.threshold, some, find_ties=self.ties != "air")
+            if ranked:
+                fraction = surrounding_fraction(planes, tied, self.weights)
+                some.reshape(-1)[tied] = fraction >= self.tie_threshold - NEAR  # AIR 0, ICE 1
+            elif self.ties == "ice":
+                some.reshape(-1)[tied] = ICE
         return labels
 
 
@@ -97,10 +102,10 @@ def balance_ties(labels, factor, threshold):
     ice_sum = n_inside = n_blocks = n_sure = 0
     for piece in _sample(labels, factor[0]):
         ice_sum, n_inside = np.add((ice_sum, n_inside), _sums(piece, factor))
-        coarse, tied = decide(piece, factor, threshold)
+        coarse, counts = _rank_ties(piece, factor, threshold)
         n_blocks += np.count_nonzero(coarse != OUTSIDE)
         n_sure += np.count_nonzero(coarse == ICE)
-        ranks += _histogram(surrounding_fraction(piece, factor, tied, SURROUNDINGS), N_BINS)
+        ranks += counts
     n_wanted = n_blocks * ice_sum / max(n_inside, 1) - n_sure
     return Rule(threshold, "balanced", _reached_by(ranks, n_wanted), SURROUNDINGS)
 
@@ -108,7 +113,8 @@ def balance_ties(labels, factor, threshold):
 def _sums(piece, factor):
     """(ice, number of voxels inside) of the fine slices of a coarse one."""
     ice_sum = n_inside = 0.0
-    for _, ice, inside in block_counts(piece, factor):
+    for planes in iterate_planes(piece, factor):
+        ice, inside = block_counts(planes)
         ice_sum += ice.sum(dtype=float)
         n_inside += inside.sum(dtype=float) if np.ndim(inside) else inside * ice.size
     return ice_sum, n_inside
@@ -160,8 +166,9 @@ def keep_porosity(labels, factor, ties):
     n_bins = len(counts) - 1
     if ties in _RANKED:
         threshold = last / n_bins
+        ranks = sum(_rank_ties(piece, factor, threshold)[1] for piece in pieces)
         missing = n_ice - at_least[last + 1]
-        return Rule(threshold, ties, _rank_ties(pieces, factor, threshold, missing), SURROUNDINGS)
+        return Rule(threshold, ties, _reached_by(ranks, missing), SURROUNDINGS)
     closer = last + np.argmin(np.abs(at_least[last : last + 2] - n_ice))
     return Rule(float(closer - 0.5) / n_bins, ties)
 
@@ -196,13 +203,14 @@ def _histogram(fraction, n_bins):
     return np.bincount(np.rint(fraction * n_bins).astype(np.intp), minlength=n_bins + 1)
 
 
-def _rank_ties(pieces, factor, threshold, n_wanted):
-    """Ice fraction of surroundings that the wanted number of tied blocks reach."""
+def _rank_ties(piece, factor, threshold):
+    """Labels of one coarse slice and the histogram of what surrounds its tied blocks."""
+    labels = np.empty(coarse_shape(piece, factor), dtype=np.uint8)
     counts = np.zeros(N_BINS + 1, dtype=np.int64)
-    for piece in pieces:
-        tied = decide(piece, factor, threshold)[1]
-        counts += _histogram(surrounding_fraction(piece, factor, tied, SURROUNDINGS), N_BINS)
-    return _reached_by(counts, n_wanted)
+    for planes in iterate_planes(piece, factor, len(SURROUNDINGS) - 1):
+        tied = decide(planes, threshold, labels[planes.rows])
+        counts += _histogram(surrounding_fraction(planes, tied, SURROUNDINGS), N_BINS)
+    return labels, counts
 
 
 def _reached_by(counts, n_wanted):

@@ -7,21 +7,19 @@ are whole numbers, so that the sums of labels are exact in few bits.
 
 import numpy as np
 
-from icecoreseg.downsampling._counting import read_voxels, strips
-from icecoreseg.labels import OUTSIDE
+from icecoreseg.downsampling._codes import decode
+from icecoreseg.downsampling._planes import add_up
 
 
-def surrounding_fraction(slab, factor, blocks, weights):
+def surrounding_fraction(planes, blocks, weights):
     """Ice fraction of blocks together with the voxels around them in their own slices.
 
     Parameters
     ----------
-    slab : array of shape (fz, n_rows, n_columns)
-        Labels, or ice fractions with NaN outside.
-    factor : (int, int, int)
-        Voxels per block.
+    planes : Planes
+        With a margin of ``len(weights) - 1``.
     blocks : array of shape (n_blocks,)
-        Flat indices into the coarse slice, rising.
+        Flat indices of blocks of these rows.
     weights : tuple of int
         What a voxel counts 0, 1, 2, ... voxels away from the block; along y times along x.
 
@@ -34,40 +32,26 @@ def surrounding_fraction(slab, factor, blocks, weights):
     --------
     A block of air, with ice beside it on one of four sides, which is all of the picture there:
 
+    >>> from icecoreseg.downsampling._planes import iterate_planes
     >>> labels = np.array([[[0, 0, 1], [0, 0, 1]]], dtype=np.uint8)
-    >>> surrounding_fraction(labels, (1, 2, 1), np.array([1]), (1, 1)).tolist()
+    >>> planes = next(iterate_planes(labels, (1, 2, 1), margin=1))
+    >>> surrounding_fraction(planes, np.array([1]), (1, 1)).tolist()
     [0.3333333432674408]
     """
-    _, fy, fx = factor
-    row, column = np.divmod(blocks, slab.shape[2] // fx)
-    result = np.empty(len(blocks), dtype=np.float32)
-    for rows in strips(slab, factor):
-        here = slice(*np.searchsorted(row, (rows.start, rows.stop)))
-        if here.start < here.stop:
-            fine = slice(rows.start * fy, rows.stop * fy)
-            corners = row[here] - rows.start, column[here] * fx
-            result[here] = _weighted_fraction(slab, fine, factor, corners, weights)
-    return result
-
-
-def _weighted_fraction(slab, rows, factor, corners, weights):
-    """Ice fraction around blocks of some rows, given their coarse rows and fine columns."""
-    ice, inside = read_voxels(_with_margin(slab, rows, len(weights) - 1))
-    taps = [_taps(f, weights) for f in factor[1:]]
-    ice = _sum_around(ice, taps, factor[1], corners)
-    if inside is None:
-        return ice / np.float32(len(slab) * sum(taps[0]) * sum(taps[1]))
-    n_inside = _sum_around(inside, taps, factor[1], corners)
-    return ice / np.maximum(n_inside, np.float32(1))
-
-
-def _with_margin(slab, rows, reach):
-    """Some rows of a slab with `reach` voxels more on every side, outside beyond the picture."""
-    low, high = rows.start - reach, rows.stop + reach
-    part = slab[:, max(0, low) : high]
-    beyond = max(0, -low), high - max(0, low) - part.shape[1]
-    void = np.nan if slab.dtype.kind == "f" else OUTSIDE
-    return np.pad(part, [(0, 0), beyond, (reach, reach)], constant_values=void)
+    if not len(blocks):
+        return np.empty(0, dtype=np.float32)
+    fz, fy, fx = planes.factor
+    along_y, along_x = (_taps(f, weights) for f in (fy, fx))
+    n_columns = (planes.sums[0].shape[1] - 2 * planes.margin) // fx
+    row = blocks // n_columns
+    column = blocks - row * n_columns
+    left = int(column.min())
+    window = slice(left * fx, int(column.max()) * fx + len(along_x))
+    first = row * (window.stop - window.start) + (column - left) * fx
+    n_along_y = fz * sum(along_y)
+    rows = _sum_along_y(planes, window, along_y)
+    ice, inside = (_sum_along_x(one, first, along_x, n_along_y * sum(along_x)) for one in rows)
+    return ice.astype(np.float32, copy=False) / np.maximum(inside, 1).astype(np.float32)
 
 
 def _taps(factor, weights):
@@ -81,37 +65,43 @@ def _taps(factor, weights):
     return [*weights[:0:-1], *[weights[0]] * factor, *weights[1:]]
 
 
-def _sum_around(values, taps, factor, corners):
-    """Weighted sums of values of shape (fz, n_rows, n_columns) with margins, block by block."""
-    along_y, along_x = taps
-    rows = _sum_rows(values, along_y, factor)
-    row, column = corners
-    first = row * rows.shape[1] + column
-    total = np.zeros(len(first), dtype=_type_for(values, sum(along_y) * sum(along_x)))
-    for step, weight in enumerate(along_x):
-        found = rows.ravel().take(first + step)
-        total += np.multiply(found, weight, dtype=total.dtype)
+def _sum_along_y(planes, columns, taps):
+    """(ice, inside): weighted sums of rows, for every row of blocks; equal weights first."""
+    n_rows, n_slices = planes.rows.stop - planes.rows.start, planes.factor[0]
+    shape = n_rows, columns.stop - columns.start
+    dtype = _type_for(planes.sums[0], n_slices * sum(taps))
+    totals = [planes.scratch(name, shape, dtype) for name in ("ice around", "inside around")]
+    for total in totals:
+        total[...] = 0
+    for weight in sorted(set(taps)):
+        steps = [step for step, tap in enumerate(taps) if tap == weight]
+        for total, part in zip(totals, _add_rows(planes, columns, steps), strict=True):
+            part = part.astype(dtype, copy=False)
+            part *= dtype.type(weight)
+            total += part
+    return [total.reshape(-1) for total in totals]
+
+
+def _add_rows(planes, columns, steps):
+    """(ice, inside) of rows that begin at these steps, for every row of blocks."""
+    n_slices, height, _ = planes.factor
+    shape = planes.rows.stop - planes.rows.start, columns.stop - columns.start
+    dtype = planes.sums[0].dtype
+    held = [planes.scratch(f"rows {number}", shape, dtype) for number in (0, 1)]
+    for plane, out in zip(planes.sums, held, strict=False):
+        add_up([plane[step::height, columns][: shape[0]] for step in steps], out)
+    return held if len(planes.sums) > 1 else decode(held[0], n_slices * len(steps), held[1])
+
+
+def _sum_along_x(rows, first, taps, most):
+    """Weighted sums of what begins at some places."""
+    total = np.zeros(len(first), dtype=_type_for(rows, most))
+    for step, weight in enumerate(taps):
+        found = rows[step:].take(first).astype(total.dtype, copy=False)
+        found *= total.dtype.type(weight)
+        total += found
     return total
 
 
-def _sum_rows(values, taps, factor):
-    """Weighted sums of planes and rows, for every coarse row; equal weights are added first."""
-    dtype = _type_for(values, sum(taps))
-    plane = values.sum(axis=0, dtype=dtype)
-    n_rows = (len(plane) - len(taps)) // factor + 1
-    total = np.zeros((n_rows, plane.shape[1]), dtype=dtype)
-    for weight in set(taps):
-        first, *others = (
-            plane[step::factor][:n_rows] for step, tap in enumerate(taps) if tap == weight
-        )
-        total += sum(others, start=first) * dtype.type(weight)
-    return total
-
-
-def _type_for(values, weight):
-    """The smallest type that holds sums of values of shape (fz, ...) of that weight."""
-    return (
-        np.dtype(np.float32)
-        if values.dtype.kind == "f"
-        else np.min_scalar_type(len(values) * weight)
-    )
+def _type_for(values, most):
+    return values.dtype if values.dtype.kind == "f" else np.min_scalar_type(most)
