@@ -11,7 +11,10 @@ from icecoreseg._validation import check_label_values
 
 def code_type(most):
     """The smallest type of codes that count up to `most`."""
-    return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if most < 1 << 4 * n))
+    return next(dtype for dtype in _TYPES if most < 1 << 4 * dtype.itemsize)
+
+
+_TYPES = [np.dtype(f"u{n_bytes}") for n_bytes in (1, 2, 4, 8)]
 
 
 def outside_code(dtype):

@@ -14,7 +14,7 @@ from icecoreseg._validation import check_fraction_values, check_label_values
 from icecoreseg.downsampling._codes import code_type, encode, outside_code
 from icecoreseg.labels import ICE
 
-STRIP_VOXELS = 2**20
+STRIP_VOXELS = 2**21
 """Fine voxels that are worked on at a time."""
 
 
@@ -111,12 +111,13 @@ def _add_labels(labels, shape, inner, factor, scratch):
         labels = check_label_values(labels, name="labels").astype(np.uint8)
     labels, n_slices = labels.view(np.uint8), len(labels)
     dtype = code_type(n_slices * max(2, factor[1] * factor[2]))  # two rows at least are added
-    codes = _framed(scratch("codes", shape, dtype), inner, n_slices * outside_code(dtype))
-    if labels[:, :, 0].max() <= ICE:  # else there is an outside
-        add_up(labels, codes[inner])
-        if labels.max() <= ICE:
+    codes = scratch("codes", shape, dtype)
+    inside = _framed(codes, inner, n_slices * outside_code(dtype))
+    if labels[0, 0, 0] <= ICE:  # else there is an outside
+        add_up(labels, inside)
+        if np.maximum.reduce(labels, axis=None) <= ICE:
             return (codes,), True
-    add_up(encode(labels, scratch("labels", labels.shape, dtype)), codes[inner])
+    add_up(encode(labels, scratch("labels", labels.shape, dtype)), inside)
     return (codes,), False
 
 
@@ -124,17 +125,17 @@ def _add_fractions(fractions, shape, inner, factor, scratch):
     """(sums, full) of ice fractions."""
     check_fraction_values(fractions, name="labels")
     there = ~np.isnan(fractions)
-    ice, inside = (_framed(scratch(k, shape, np.float32), inner, 0) for k in ("ice", "inside"))
-    add_up(np.where(there, fractions, 0).astype(np.float32), ice[inner])
-    add_up(there.view(np.uint8), inside[inner])
-    return (ice, inside), False
+    sums = [scratch(name, shape, np.float32) for name in ("ice", "inside")]
+    ice, inside = (_framed(array, inner, 0) for array in sums)
+    add_up(np.where(there, fractions, 0).astype(np.float32), ice)
+    add_up(there.view(np.uint8), inside)
+    return tuple(sums), False
 
 
 def _framed(array, inner, value):
-    """The array, of that value around what is inside."""
-    rows, columns = inner
-    for beyond in (np.s_[: rows.start], np.s_[rows.stop :]):
-        array[beyond] = value
-    for beyond in (np.s_[: columns.start], np.s_[columns.stop :]):
-        array[:, beyond] = value
-    return array
+    """What is inside of the array, which gets that value around it."""
+    if array.shape != tuple(s.stop - s.start for s in inner):
+        rows, columns = inner
+        array[: rows.start] = array[rows.stop :] = value
+        array[:, : columns.start] = array[:, columns.stop :] = value
+    return array[inner]

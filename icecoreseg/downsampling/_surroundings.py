@@ -48,9 +48,8 @@ def surrounding_fraction(planes, blocks, weights):
     left = int(column.min())
     window = slice(left * fx, int(column.max()) * fx + len(along_x))
     first = row * (window.stop - window.start) + (column - left) * fx
-    n_along_y = fz * sum(along_y)
-    rows = _sum_along_y(planes, window, along_y)
-    ice, inside = (_sum_along_x(one, first, along_x, n_along_y * sum(along_x)) for one in rows)
+    rows, most = _sum_along_y(planes, window, along_y), fz * sum(along_y) * sum(along_x)
+    ice, inside = (_sum_along_x(one, first, along_x, most) for one in rows)
     return ice.astype(np.float32, copy=False) / np.maximum(inside, 1).astype(np.float32)
 
 
@@ -94,7 +93,7 @@ def _add_rows(planes, columns, steps):
 
 
 def _sum_along_x(rows, first, taps, most):
-    """Weighted sums of what begins at some places."""
+    """Weighted sums, up to `most`, of what begins at some places."""
     total = np.zeros(len(first), dtype=_type_for(rows, most))
     for step, weight in enumerate(taps):
         found = rows[step:].take(first).astype(total.dtype, copy=False)
