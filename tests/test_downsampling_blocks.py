@@ -64,11 +64,12 @@ def decide_all(labels, factor, threshold):
 
 
 @pytest.mark.usefixtures("few_rows")
-@pytest.mark.parametrize("factor", [(2, 2, 2), (1, 3, 2), (3, 1, 4)])
+@pytest.mark.parametrize("factor", [(2, 2, 2), (1, 3, 2), (3, 1, 4), (4, 2, 1), (7, 1, 1)])
 @pytest.mark.parametrize("weights", [(1, 1), (7, 4, 1)])
 @pytest.mark.parametrize("with_void", [False, True])
 def test_surroundings_equal_plain_sums(factor, weights, with_void):
     labels = make_labels(0, (factor[0], 36, 48), with_void=with_void)
+    labels[:, :9, 20:30] = ICE  # as many as can be in a sum
     expected = plain_surroundings(labels, factor, weights).ravel()
     found = all_surroundings(labels, factor, weights)
     np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -110,7 +110,8 @@ def _add_labels(labels, shape, inner, factor, scratch):
     if labels.dtype.itemsize > 1:
         labels = check_label_values(labels, name="labels").astype(np.uint8)
     labels, n_slices = labels.view(np.uint8), len(labels)
-    dtype = code_type(n_slices * max(2, factor[1] * factor[2]))  # two rows at least are added
+    n_around = factor[1] + 2 * inner[1].start  # rows that may be added for the surroundings
+    dtype = code_type(n_slices * max(n_around, factor[1] * factor[2]))
     codes = scratch("codes", shape, dtype)
     inside = _framed(codes, inner, n_slices * outside_code(dtype))
     if labels[0, 0, 0] <= ICE:  # else there is an outside
