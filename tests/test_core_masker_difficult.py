@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from icecoreseg import CoreMasker
 from icecoreseg.datasets import make_ice_core
-from icecoreseg.preprocessing import core_mask
+from icecoreseg.preprocessing import _steady, core_mask
 
 KINDS = {"light snow": (0.12, 1.5), "snow": (0.3, 2.0), "firn": (0.79, 3.0), "ice": (0.96, 2.0)}
 CASING = 0.42  # inner radius, in picture widths
@@ -74,6 +74,16 @@ def scan(kind, name, *, n=256, n_slices=None, noise=9.0, casing=190, seed=0):
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8), np.broadcast_to(specimen, grey.shape)
 
 
+def with_crumb(X, specimen, radius):
+    """The scan with a round piece of ice where the gap is widest."""
+    n = X.shape[1]
+    rows, columns = np.mgrid[:n, :n]
+    within = np.hypot(rows - (n - 1) / 2, columns - (n - 1) / 2) < CASING * n - radius
+    away = ndimage.distance_transform_edt(~specimen[0]) * within
+    row, column = np.unravel_index(away.argmax(), away.shape)
+    return np.where(np.hypot(rows - row, columns - column) < radius, np.uint8(115), X)
+
+
 def overlap(a, b):
     return (a & b).sum() / (a | b).sum()
 
@@ -132,12 +142,24 @@ def test_small_pictures(name, kind, least):
 def test_a_fragment_in_a_wide_gap_of_snow(seed):
     """It holds up the hull of the ice where there is no other grain, and is as bright as ice."""
     X, specimen = scan("snow", "elliptical", n=192, seed=seed)
-    rows, columns = np.mgrid[:192, :192]
-    within = np.hypot(rows - 95.5, columns - 95.5) < CASING * 192 - 2
-    away = ndimage.distance_transform_edt(~specimen[0]) * within
-    row, column = np.unravel_index(away.argmax(), away.shape)
-    X[:, np.hypot(rows - row, columns - column) < 2.5] = 115
-    assert overlap(core_mask(X), specimen) >= 0.98
+    assert overlap(core_mask(with_crumb(X, specimen, 2.5)), specimen) >= 0.98
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_crumb_in_the_mouth_of_a_break(seed):
+    """It parts the break in two, which must not pass for pores where there are few others."""
+    X, specimen = scan("ice", "chipped", n_slices=9, seed=seed)
+    assert overlap(core_mask(with_crumb(X, specimen, 2.5)), specimen) >= 0.98
+
+
+@pytest.mark.parametrize("kind", ["snow", "firn"])
+@pytest.mark.parametrize("name", ["half", "elliptical", "chipped"])
+def test_large_slices_need_few_neighbours(monkeypatch, name, kind):
+    """They show many grains along their rims, which tell fragments too."""
+    monkeypatch.setattr(_steady, "LARGE", 2**18)
+    X, specimen = scan(kind, name, n=512, n_slices=5, noise=3.0, seed=1)
+    masks = core_mask(with_crumb(X, specimen, 7))
+    assert min(map(overlap, masks, specimen)) >= 0.98
 
 
 @pytest.mark.parametrize(("kind", "least"), [("snow", 0.985), ("ice", 0.992)])

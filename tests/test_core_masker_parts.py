@@ -1,5 +1,6 @@
 """The parts of CoreMasker: reduced slices, closed paths, masks, and outlines that stay steady."""
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -8,7 +9,7 @@ from scipy.ndimage import map_coordinates
 from skimage.draw import polygon2mask
 
 from icecoreseg.datasets import make_ice_core
-from icecoreseg.preprocessing import core_mask
+from icecoreseg.preprocessing import CoreMasker, _steady, core_mask
 from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._cut import mask_within
 from icecoreseg.preprocessing._fan import ANGLES, closed_path
@@ -17,7 +18,7 @@ from icecoreseg.preprocessing._hull import round_out
 from icecoreseg.preprocessing._lean import moves, supports
 from icecoreseg.preprocessing._polar import bilinear_matrix, places, polar
 from icecoreseg.preprocessing._reduce import block_mean
-from icecoreseg.preprocessing._steady import HALO, alike_slices
+from icecoreseg.preprocessing._steady import alike_slices
 from icecoreseg.preprocessing._view import pack, pool
 
 
@@ -79,11 +80,27 @@ def test_two_of_five_slices_are_outvoted():
     chosen, borrowed, changed = alike_slices(outlines)
     assert borrowed.nonzero()[0].tolist() == [2, 3]
     for number in range(6):  # all are searched in slices with a radius of 30 pixels only
-        company = number - HALO + chosen[number].nonzero()[0]
+        company = number - 6 + chosen[number].nonzero()[0]
         assert np.all(outlines[company, 2] == 30)
         assert set(company) >= {number - 2, number - 1, number + 1, number + 2} & {0, 1, 4, 5}
     assert not chosen[6].any()
     assert not changed.any()
+
+
+@pytest.mark.parametrize(("large", "n_read"), [(2**30, 7), (2**10, 3)])
+def test_large_slices_wait_for_two_neighbours(monkeypatch, large, n_read):
+    monkeypatch.setattr(_steady, "LARGE", large)
+    disc = np.hypot(*np.mgrid[-31.5:32, -31.5:32]) < 26
+    X = np.where(disc, np.uint8(110), np.uint8(20)) + np.zeros((20, 1, 1), np.uint8)
+    masker, seen = CoreMasker(outside=0).fit(X), set()
+
+    def note(slab, block_info=None):
+        seen.update(range(*block_info[0]["array-location"][0]))
+        return slab
+
+    lazy = da.from_array(X, chunks=(1, -1, -1)).map_blocks(note, dtype=X.dtype, meta=X[:0])
+    masker.transform(lazy)[0].compute()
+    assert seen == set(range(n_read))
 
 
 def test_a_line_about_another_centre_is_known():

@@ -22,6 +22,7 @@ _LARGE = 0.95  # of the pores are smaller
 _LARGER = 1.5
 _MORE = 0.03  # of the specimen's radius
 _LEAST = 9.0  # pixels of the picture of grains: less is no break for sure
+_NEARLY = 0.995  # of the ice is all of it
 _NEXT = 5  # pixels across in which a place furthest from ice stands alone
 
 
@@ -51,7 +52,7 @@ def roll_ball(grains, *, weed=True):
     amount = np.pad(amount, pad, mode="edge")
     ice = amount > 0
     away = ndimage.distance_transform_edt(~ice)
-    pore, ball = _pores(ice, away)
+    pore, ball = _pores(*_without_crumbs(ice, away))
     ball = max(ball, _LEAST / block)
     ice, inside = _closed(ice, away, ball)
     whole = without_fragments(amount / block**2 * ice, pore) if weed else ice
@@ -72,6 +73,19 @@ def _shrink(grains, block):
     padded[: grains.shape[0], : grains.shape[1]] = grains
     rows = padded.reshape(shape[0], block, -1).sum(axis=1)
     return rows.reshape(shape[0], shape[1], block).sum(axis=2)
+
+
+def _without_crumbs(ice, away):
+    """Ice, and how far away it is, less what is not connected to it, if that is next to nothing.
+
+    A crumb in the mouth of a break would make two pores of it, where the ice shows few others.
+    """
+    labels, n_pieces = ndimage.label(ice, np.ones((3, 3)))
+    sizes = np.bincount(labels[ice], minlength=1)
+    if n_pieces < 2 or sizes.max() < _NEARLY * sizes.sum():
+        return ice, away
+    ice = labels == sizes.argmax()
+    return ice, ndimage.distance_transform_edt(~ice)
 
 
 def _pores(ice, away):

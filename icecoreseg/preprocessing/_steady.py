@@ -5,6 +5,7 @@ together. A slice that stands alone among its nearest neighbours takes their out
 """
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,20 +15,44 @@ from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import reduction_factor
 from icecoreseg.preprocessing._view import pool
 
-HALO = 6
-"""Neighbours on either side with which a slice is combined."""
+NEAREST = 2
+"""Neighbours on either side that can outvote a slice."""
 
-_NEAREST = slice(HALO - 2, HALO + 3)
-"""Those of them that can outvote a slice, and itself."""
+LARGE = 2**23
+"""Pixels of a slice that shows grains enough along its rim to need no more neighbours."""
 
-_ENOUGH = 6
-"""Slices that tell fragments from grains together."""
+
+class Company(NamedTuple):
+    """How many slices are searched together.
+
+    Parameters
+    ----------
+    halo : int
+        Neighbours on either side with which a slice is combined.
+    enough : int
+        Slices that tell fragments from grains together.
+    """
+
+    halo: int
+    enough: int
+
+
+def company(shape):
+    """Small slices need many neighbours; large ones need fewer, and more memory while they wait.
+
+    Examples
+    --------
+    >>> company((512, 512)).halo, company((4096, 4096)).halo
+    (6, 2)
+    """
+    return Company(6, 6) if shape[0] * shape[1] < LARGE else Company(NEAREST, 3)
+
 
 _TOLERANCE = 0.04
 _LEAST_TOLERANCE = 3.0  # pixels
 
 
-def alike_slices(outlines, doubt=0.0):
+def alike_slices(outlines, doubt=0.0, halo=6):
     """With which of its neighbours each slice is searched.
 
     Parameters
@@ -36,10 +61,12 @@ def alike_slices(outlines, doubt=0.0):
         Row, column and radii in reduced pixels; NaN where a slice holds no ice.
     doubt : float or array of shape (n_slices,)
         Pixels by which the outline of an unchanged specimen may differ between slices.
+    halo : int
+        Neighbours on either side to choose from, at least `NEAREST`.
 
     Returns
     -------
-    chosen : bool array of shape (n_slices, 2 HALO + 1)
+    chosen : bool array of shape (n_slices, 2 halo + 1)
         Itself (in the middle) and its neighbours; none where the slice holds no ice.
     borrowed : bool array of shape (n_slices,)
         Whether a slice was outvoted: its outline is that of its neighbours.
@@ -53,23 +80,22 @@ def alike_slices(outlines, doubt=0.0):
     >>> chosen, borrowed, changed = alike_slices(outlines)
     >>> borrowed.nonzero()[0].tolist(), changed.any().tolist()
     ([3], False)
-    >>> (chosen[2].nonzero()[0] - HALO + 2).tolist(), (chosen[3].nonzero()[0] - HALO + 3).tolist()
+    >>> (chosen[2].nonzero()[0] - 6 + 2).tolist(), (chosen[3].nonzero()[0] - 6 + 3).tolist()
     ([0, 1, 2, 4, 5], [1, 2, 4, 5])
     """
-    windows = _windows(outlines)
+    windows = _windows(outlines, halo)
+    nearest = np.abs(np.arange(-halo, halo + 1)) <= NEAREST
     there = np.isfinite(windows[:, :, 0])
     apart = np.abs(_about(windows, outlines[:, np.newaxis, :2]) - outlines[:, np.newaxis, 2:])
     limit = np.maximum(
         _TOLERANCE * outlines[:, 2:].mean(axis=1), np.maximum(_LEAST_TOLERANCE, doubt)
     )
     alike = there & (apart.mean(axis=2) <= limit[:, np.newaxis])  # False against NaN
-    found = there[:, HALO]
-    against = (there & ~alike)[:, _NEAREST].sum(axis=1)
-    borrowed = found & (against > alike[:, _NEAREST].sum(axis=1))
-    nearest = np.zeros(2 * HALO + 1, dtype=bool)
-    nearest[_NEAREST] = True
+    found = there[:, halo]
+    against = (there & ~alike)[:, nearest].sum(axis=1)
+    borrowed = found & (against > alike[:, nearest].sum(axis=1))
     chosen = np.where(borrowed[:, np.newaxis], there & ~alike & nearest, alike)
-    steps = found & there[:, HALO - 1] & ~alike[:, HALO - 1]
+    steps = found & there[:, halo - 1] & ~alike[:, halo - 1]
     changed = steps & ~borrowed & ~np.roll(borrowed, 1)
     return chosen, borrowed, changed
 
@@ -81,10 +107,10 @@ def _about(outlines, centres):
     return outlines[..., 2:] + shift[..., :1] * np.sin(angles) + shift[..., 1:] * np.cos(angles)
 
 
-def _windows(outlines):
-    """Each slice with its neighbours: (n_slices, 2 HALO + 1, ...), NaN beyond the stack."""
-    padded = np.pad(outlines, ((HALO, HALO), (0, 0)), constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * HALO + 1, axis=0)
+def _windows(outlines, halo):
+    """Each slice with its neighbours: (n_slices, 2 halo + 1, ...), NaN beyond the stack."""
+    padded = np.pad(outlines, ((halo, halo), (0, 0)), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * halo + 1, axis=0)
     return np.moveaxis(windows, 2, 1)
 
 
@@ -100,7 +126,7 @@ def record_type(shape):
     return np.dtype([("view", *view), ("wall", *wall), ("line", *line), ("doubt", np.float32)])
 
 
-def outline_slab(seen, numbers, inner, *, factor, known, quiet):
+def outline_slab(seen, numbers, inner, *, shape, known, quiet):
     """Outlines of the inner slices of a slab, with warnings that name slices.
 
     Parameters
@@ -109,8 +135,8 @@ def outline_slab(seen, numbers, inner, *, factor, known, quiet):
         Of `record_type`.
     numbers : int array of shape (n_slices, 1, 1)
     inner : slice
-    factor : int
-        Pixels of a slice per reduced pixel.
+    shape : (int, int)
+        Of the slices, in pixels.
     known : bool
         Whether the levels of air and ice are; else the first lines are taken as they are.
     quiet : bool
@@ -122,14 +148,18 @@ def outline_slab(seen, numbers, inner, *, factor, known, quiet):
         Row and column of the centre, radii, and whether the outline is borrowed.
     """
     seen, numbers = seen[:, 0, 0], numbers[inner, 0, 0]
-    chosen, borrowed, changed = (part[inner] for part in alike_slices(seen["line"], seen["doubt"]))
+    factor, (halo, enough) = reduction_factor(shape), company(shape)
+    alike = alike_slices(seen["line"], seen["doubt"], halo)
+    chosen, borrowed, changed = (part[inner] for part in alike)
     places = np.arange(len(seen))[inner]
     lines = seen["line"][inner]
     if known:
         reach = supports(seen["line"])
-        lines = np.stack(
-            [_pooled(seen, reach, row, place) for row, place in zip(chosen, places, strict=True)]
-        )
+        groups = [
+            place + np.flatnonzero(row) - halo for row, place in zip(chosen, places, strict=True)
+        ]
+        pairs = zip(groups, places, strict=True)
+        lines = np.stack([_pooled(seen, reach, group, place, enough) for group, place in pairs])
     if not quiet:
         _warn_of_changes(numbers[borrowed], numbers[changed])
     centres = (lines[:, :2] + 0.5) * factor - 0.5
@@ -137,16 +167,15 @@ def outline_slab(seen, numbers, inner, *, factor, known, quiet):
     return found[:, np.newaxis].astype(np.float32)
 
 
-def _pooled(seen, reach, chosen, place):
+def _pooled(seen, reach, group, place, enough):
     """Outline of what a slice and its chosen neighbours show, moved over it where they lean."""
-    away = np.flatnonzero(chosen) - HALO
-    if away.size == 0:
+    if group.size == 0:
         return np.full(2 + N_ANGLES, np.nan)
-    together = seen[place + away]
-    steps = moves(reach[place + away], away)
+    together = seen[group]
+    steps = moves(reach[group], group - place)
     views = [moved(view, *step) for view, step in zip(together["view"], steps, strict=True)]
     wall = np.median(together["wall"], axis=0)
-    outline = find_outline(*pool(views), wall, weed=len(views) >= _ENOUGH)
+    outline = find_outline(*pool(views), wall, weed=len(views) >= enough)
     return np.concatenate([outline[:2], outline.radii])
 
 

@@ -15,7 +15,7 @@ from icecoreseg.preprocessing._hollow import holds_only_air, values_in_casing
 from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing, two_levels
 from icecoreseg.preprocessing._outline import look
 from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
-from icecoreseg.preprocessing._steady import HALO, outline_slab, record_type
+from icecoreseg.preprocessing._steady import company, outline_slab, record_type
 
 _FIT_SLICES = 16
 _FIT_VALUES = 2**15  # of each slice
@@ -224,13 +224,13 @@ class CoreMasker(StackTransformer):
         numbers = np.arange(X.shape[0]).reshape(-1, 1, 1)
         return map_slabs(
             lambda seen, numbers, inner: outline_slab(
-                seen, numbers, inner, factor=reduction_factor(shape), known=known, quiet=quiet
+                seen, numbers, inner, shape=shape, known=known, quiet=quiet
             ),
             seen,
             numbers,
             dtype=np.float32,
             tail=(1, 3 + N_ANGLES),
-            halo=HALO,
+            halo=company(shape).halo,
         )
 
     def _apply(self, X, function, dtype):

@@ -12,6 +12,7 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 
+from icecoreseg._memory import empty
 from icecoreseg.stacks._png import SliceHeader, check_header, read_png, read_png_header
 from icecoreseg.stacks._tiff import (
     check_page,
@@ -63,7 +64,7 @@ class Source:
         """Some slices, whatever dask makes of an index: each axis has its own."""
         along_z, *in_plane = key if isinstance(key, tuple) else (key,)
         numbers = np.arange(self.shape[0])[along_z]
-        slab = np.empty((np.size(numbers), *self.shape[1:]), dtype=self.dtype)
+        slab = empty((np.size(numbers), *self.shape[1:]), self.dtype)
         self.read_into(slab, np.atleast_1d(numbers).tolist())
         for axis in reversed(range(len(in_plane))):
             slab = slab[(*(slice(None),) * (axis + 1), in_plane[axis])]
