@@ -331,7 +331,9 @@ def test_one_grey_level_is_left_alone_with_a_warning(value):
 
 
 @pytest.mark.filterwarnings("ignore:The outline:UserWarning")  # there is none to be steady
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (1, 2, 40), (3, 7, 7)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (2, 3, 5), (1, 2, 40), (3, 7, 7), (1, 1, 1000), (1, 1000, 1), (2, 3, 4000)]
+)
 def test_tiny_stacks(shape):
     X = np.random.default_rng(1).choice(np.array([20, 120], np.uint8), shape)
     X.flat[0] = 20

@@ -13,10 +13,10 @@ def reduction_factor(shape):
 
     Examples
     --------
-    >>> reduction_factor((4096, 4096)), reduction_factor((192, 192))
-    (8, 1)
+    >>> reduction_factor((4096, 4096)), reduction_factor((192, 192)), reduction_factor((2, 4096))
+    (8, 1, 2)
     """
-    return -(-max(shape) // REDUCED_SIZE)
+    return min(-(-max(shape) // REDUCED_SIZE), *shape)
 
 
 def block_mean(pixels, factor):
