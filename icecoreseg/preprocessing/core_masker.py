@@ -57,17 +57,17 @@ def core_mask(X, *, margin=0.0):
 class CoreMasker(StackTransformer):
     """Mark everything but the specimen as outside: casing, air gap and surroundings.
 
-    In every slice, at reduced size, a casing is sought: a thin circle around everything
-    that is bright all round. Up to thirteen neighbouring slices (five of more than 8 million
-    pixels), as far as they are alike, are then searched together, because each shows other grains
-    at the rim and the same breaks; a slice that stands alone takes the outline of its neighbours, and where the
-    specimen leans they are moved over each other. Fragments in the gap are left out. A ball larger
-    than the pores is rolled around their ice [2]_: where it enters, the specimen is broken.
-    Elsewhere the outline is the convex hull of the ice, rounded where it is nearly an
-    ellipse. From there it moves a little, to hold most ice for least air [1]_. No casing
-    need be there, nor a gap. Slices without ice are all outside, and so is a scan of an
-    empty casing, with a warning. A scan of one grey level may be ice without a rim as well
-    as air: it is left whole, with a warning.
+    In every slice, at reduced size, a casing is sought: a thin circle around everything that is
+    bright all round. Up to thirteen neighbouring slices (five of more than 8 million pixels),
+    as far as they are alike, are then searched together, because each shows other grains at the
+    rim and the same breaks; a slice that stands alone takes the outline of its neighbours, and
+    where the specimen leans they are moved over each other. Fragments in the gap are left out.
+    A ball larger than the pores is rolled around their ice [2]_: where it enters, the specimen
+    is broken. Elsewhere the outline is the convex hull of the ice, rounded where it is nearly
+    an ellipse. From there it moves a little, to hold most ice for least air [1]_. No casing
+    need be there, nor a gap. Slices without ice are all outside, and so is a scan of an empty
+    casing, with a warning. A scan of one grey level may be ice without a rim as well as air: it
+    is left whole, with a warning.
 
     Parameters
     ----------
