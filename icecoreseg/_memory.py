@@ -6,6 +6,7 @@ as that, and come and go by the hundred: a run would hold some more of them than
 
 import math
 import mmap
+from contextlib import suppress
 
 import numpy as np
 
@@ -25,7 +26,10 @@ def empty(shape, dtype):
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if n_bytes < LEAST_BYTES or not hasattr(mmap, "MAP_PRIVATE"):  # as on Windows
         return np.empty(shape, dtype)
-    memory = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):  # few pages, as numpy asks for its own arrays
+    try:
+        memory = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:  # no room, which numpy says as everybody expects it
+        return np.empty(shape, dtype)
+    with suppress(AttributeError, OSError):  # a system without large pages: small ones do, too
         memory.madvise(mmap.MADV_HUGEPAGE)
     return np.ndarray(shape, dtype, buffer=memory)

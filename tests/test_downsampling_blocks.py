@@ -1,14 +1,16 @@
 """What decides on a block, against plain sums by scipy: over strips of rows, voids, any factor."""
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import correlate1d
 
-from icecoreseg import AIR, ICE, OUTSIDE, downsample_labels
+from icecoreseg import AIR, ICE, OUTSIDE, MaskDownsampler, downsample_labels
 from icecoreseg.downsampling import _planes
 from icecoreseg.downsampling._blocks import coarse_shape, decide
+from icecoreseg.downsampling._counting import block_counts
 from icecoreseg.downsampling._planes import iterate_planes
 from icecoreseg.downsampling._surroundings import surrounding_fraction
 
@@ -131,3 +133,21 @@ def test_blocks_of_many_voxels():
     labels[0] = OUTSIDE
     assert downsample_labels(labels, 41, threshold=None).item() == 1.0
     assert downsample_labels(labels, 41).item() == ICE
+
+
+@pytest.mark.usefixtures("few_rows")
+def test_counts_last_while_the_surroundings_are_looked_at():
+    labels = np.random.default_rng(0).integers(0, 2, (2, 40, 20), dtype=np.uint8)
+    for planes in iterate_planes(labels, (2, 2, 2), 1):
+        ice, _ = block_counts(planes)
+        before = ice.copy()
+        surrounding_fraction(planes, np.arange(ice.size), (1, 1))
+        np.testing.assert_array_equal(ice, before)
+
+
+def test_fit_refuses_other_marks_of_the_outside():
+    labels = np.ones((2, 4, 4), dtype=np.int8)
+    labels[0, 0, 0] = -1
+    for stack in (labels, da.from_array(labels)):
+        with pytest.raises(ValueError, match="labels"):
+            MaskDownsampler(2).fit(stack)

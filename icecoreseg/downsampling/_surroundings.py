@@ -86,7 +86,7 @@ def _add_rows(planes, columns, steps):
     n_slices, height, _ = planes.factor
     shape = planes.rows.stop - planes.rows.start, columns.stop - columns.start
     dtype = planes.sums[0].dtype
-    held = [planes.scratch(f"rows {number}", shape, dtype) for number in (0, 1)]
+    held = [planes.scratch(f"rows around {number}", shape, dtype) for number in (0, 1)]
     for plane, out in zip(planes.sums, held, strict=False):
         add_up([plane[step::height, columns][: shape[0]] for step in steps], out)
     return held if len(planes.sums) > 1 else decode(held[0], n_slices * len(steps), held[1])

@@ -82,7 +82,7 @@ class MaskDownsampler(StackTransformer):
         MaskDownsampler
             The estimator itself.
         """
-        X = check_labels_or_fraction(X, name="X")
+        X = as_stack(check_labels_or_fraction(X, name="X"))
         factor = check_factor(self.factor, X.shape)
         check_rule(self.threshold, self.ties)
         self.threshold_, self.tie_threshold_ = self.threshold, 0.5

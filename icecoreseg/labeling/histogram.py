@@ -124,12 +124,6 @@ def _count_bytes(values):
     return np.array(image.histogram(), dtype=np.int64)
 
 
-def _runs(values):
-    """An array as flat pieces that stay in cache when they are widened."""
-    flat = np.ascontiguousarray(values).reshape(-1)
-    return (flat[start : start + 2**18] for start in range(0, max(1, flat.size), 2**18))
-
-
 def _count_words(values):
     """Counts of the 65536 values of 16-bit numbers, some of which are widened at a time."""
     words = np.ascontiguousarray(values).ravel().view(np.uint16)

@@ -18,6 +18,9 @@ from icecoreseg.preprocessing._view import pool
 NEAREST = 2
 """Neighbours on either side that can outvote a slice."""
 
+_TOLERANCE = 0.04  # of the radius, by which outlines of one specimen differ on average
+_LEAST_TOLERANCE = 3.0  # pixels
+
 LARGE = 2**23
 """Pixels of a slice that shows grains enough along its rim to need no more neighbours."""
 
@@ -46,10 +49,6 @@ def company(shape):
     (6, 2)
     """
     return Company(6, 6) if shape[0] * shape[1] < LARGE else Company(NEAREST, 3)
-
-
-_TOLERANCE = 0.04
-_LEAST_TOLERANCE = 3.0  # pixels
 
 
 def alike_slices(outlines, doubt=0.0, halo=6):

@@ -90,8 +90,8 @@ class CoreMasker(StackTransformer):
     Notes
     -----
     ``transform`` looks for the outlines of the stack that it is given. So blocks of a
-    stack give what the whole stack gives, except for the six slices next to a cut.
-    A dask array keeps its chunks, and sees across their borders.
+    stack give what the whole stack gives, except for the six slices next to a cut (two, if
+    they are large). A dask array keeps its chunks, and sees across their borders.
 
     Whether a hollow at the rim is a pore or a break cannot be told where both are of one
     size. The line then spans it. What a single slice of sparse snow shows of its outline
