@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from icecoreseg import _memory
-from icecoreseg._memory import LEAST_BYTES, empty
+from icecoreseg.stacks import _memory
+from icecoreseg.stacks._memory import LEAST_BYTES, empty
 
 
 class NoLargePages(mmap.mmap):

@@ -12,7 +12,7 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 
-from icecoreseg._memory import empty
+from icecoreseg.stacks._memory import empty
 from icecoreseg.stacks._png import SliceHeader, check_header, read_png, read_png_header
 from icecoreseg.stacks._tiff import (
     check_page,
