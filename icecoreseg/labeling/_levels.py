@@ -60,15 +60,20 @@ class Levels:
             _, self._parts, self.width, self.empty = self._smoothed
             self._dtype = self.empty.dtype
         self.is_whole = self._dtype.kind != "f"
-        if self.is_whole:
-            empty = None if np.isnan(self.empty) else int(self.empty)
-            parts = [levels for _, levels in self._parts]
-            self.histogram = count_whole_numbers(*parts, width=self.width, empty=empty)
-        else:
-            inside = [levels[inside_mask(levels, self.empty)] for _, levels in self._parts]
-            inside = np.concatenate([np.empty(0, self._dtype), *inside])
-            self.histogram = slice_histogram(inside)
-            self._bins = bin_index(inside, self.histogram.width) - self.histogram.first
+        self.histogram = self._count_levels() if self.is_whole else self._put_into_bins()
+
+    def _count_levels(self):
+        empty = None if np.isnan(self.empty) else int(self.empty)
+        parts = [levels for _, levels in self._parts]
+        return count_whole_numbers(*parts, width=self.width, empty=empty)
+
+    def _put_into_bins(self):
+        """Histogram of levels that are no whole numbers; the bin of each is kept."""
+        inside = [levels[inside_mask(levels, self.empty)] for _, levels in self._parts]
+        inside = np.concatenate([np.empty(0, self._dtype), *inside])
+        histogram = slice_histogram(inside)
+        self._bins = bin_index(inside, histogram.width) - histogram.first
+        return histogram
 
     @cached_property
     def values(self):

@@ -56,7 +56,7 @@ def grey_histogram(values, width=1.0):
     [2, 0, 1]
     """
     if values.size == 0:
-        return Histogram(0, np.zeros(0, dtype=np.int64), width)
+        return _nothing(width)
     if values.dtype == np.uint8 and width == 1:
         return count_whole_numbers(values)
     index = bin_index(values, width)
@@ -99,7 +99,7 @@ def count_whole_numbers(*parts, width=1.0, empty=None):
     [1, 0, 0, 2]
     """
     if not parts:
-        return Histogram(0, np.zeros(0, dtype=np.int64), width)
+        return _nothing(width)
     dtype = parts[0].dtype
     counts = sum(map(_count_bytes if dtype == np.uint8 else _count_words, parts))
     first = 0
@@ -110,10 +110,14 @@ def count_whole_numbers(*parts, width=1.0, empty=None):
     return _without_empty_ends(first, counts, width)
 
 
+def _nothing(width):
+    return Histogram(0, np.zeros(0, dtype=np.int64), width)
+
+
 def _without_empty_ends(first, counts, width):
     filled = np.flatnonzero(counts)
     if not filled.size:
-        return Histogram(0, np.zeros(0, dtype=np.int64), width)
+        return _nothing(width)
     counts = counts[filled[0] : filled[-1] + 1].astype(np.int32)  # a fit holds those of all slices
     return Histogram(first + int(filled[0]), counts, width)
 

@@ -21,9 +21,6 @@ NEAREST = 2
 _TOLERANCE = 0.04  # of the radius, by which outlines of one specimen differ on average
 _LEAST_TOLERANCE = 3.0  # pixels
 
-LARGE = 2**23
-"""Pixels of a slice that shows grains enough along its rim to need no more neighbours."""
-
 
 class Company(NamedTuple):
     """How many slices are searched together.
@@ -40,18 +37,25 @@ class Company(NamedTuple):
     enough: int
 
 
+MANY, FEW = Company(6, 6), Company(NEAREST, 3)
+
+LARGE = 2**23
+"""Pixels of a slice from which on few are searched together: it shows many grains along its rim,
+and takes much memory while it waits for its neighbours."""
+
+
 def company(shape):
-    """Small slices need many neighbours; large ones need fewer, and more memory while they wait.
+    """How many slices of a shape are searched together.
 
     Examples
     --------
     >>> company((512, 512)).halo, company((4096, 4096)).halo
     (6, 2)
     """
-    return Company(6, 6) if shape[0] * shape[1] < LARGE else Company(NEAREST, 3)
+    return MANY if shape[0] * shape[1] < LARGE else FEW
 
 
-def alike_slices(outlines, doubt=0.0, halo=6):
+def alike_slices(outlines, doubt=0.0, halo=MANY.halo):
     """With which of its neighbours each slice is searched.
 
     Parameters
@@ -154,11 +158,11 @@ def outline_slab(seen, numbers, inner, *, shape, known, quiet):
     lines = seen["line"][inner]
     if known:
         reach = supports(seen["line"])
-        groups = [
-            place + np.flatnonzero(row) - halo for row, place in zip(chosen, places, strict=True)
-        ]
-        pairs = zip(groups, places, strict=True)
-        lines = np.stack([_pooled(seen, reach, group, place, enough) for group, place in pairs])
+        groups = (
+            (place, place - halo + np.flatnonzero(row))
+            for row, place in zip(chosen, places, strict=True)
+        )
+        lines = np.stack([_pooled(seen, reach, *group, enough) for group in groups])
     if not quiet:
         _warn_of_changes(numbers[borrowed], numbers[changed])
     centres = (lines[:, :2] + 0.5) * factor - 0.5
@@ -166,7 +170,7 @@ def outline_slab(seen, numbers, inner, *, shape, known, quiet):
     return found[:, np.newaxis].astype(np.float32)
 
 
-def _pooled(seen, reach, group, place, enough):
+def _pooled(seen, reach, place, group, enough):
     """Outline of what a slice and its chosen neighbours show, moved over it where they lean."""
     if group.size == 0:
         return np.full(2 + N_ANGLES, np.nan)
