@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from icecoreseg import AIR, ICE, OUTSIDE, MaskDownsampler, downsample_labels
 from icecoreseg.datasets import make_ice_core
+from icecoreseg.downsampling._rule import TIES
 
 LABELS = hnp.arrays(
     np.uint8,
@@ -110,8 +111,23 @@ def test_exchanging_the_phases_exchanges_the_fractions(labels):
     np.testing.assert_allclose(downsample_labels(other, threshold=None), 1 - ours, atol=1e-6)
 
 
-def test_bool_labels():
-    assert downsample_labels(np.ones((2, 2, 2), dtype=bool)).item() == ICE
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(bool, st.tuples(*(st.sampled_from([2, 4, 6]) for _ in range(3)))),
+    st.sampled_from([(t, ties) for t in (None, 0.5, 0.7, "porosity") for ties in TIES]),
+    st.booleans(),
+)
+def test_masks_are_labels(mask, rule, lazy):
+    rule = dict(zip(("threshold", "ties"), rule, strict=True))
+    expected = downsample_labels(mask.astype(np.uint8), **rule)
+    given_mask = da.from_array(mask, chunks=(3, 2, 2)) if lazy else mask
+    result = downsample_labels(given_mask, **rule)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(
+        MaskDownsampler(**rule).fit(given_mask).transform(given_mask),
+        MaskDownsampler(**rule).fit(mask.astype(np.uint8)).transform(mask.astype(np.uint8)),
+    )
 
 
 @pytest.mark.parametrize("factor", [2, (1, 2, 2), 3, (2, 1, 2)])

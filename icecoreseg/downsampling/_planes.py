@@ -109,6 +109,7 @@ def _add_labels(labels, shape, inner, factor, scratch):
     """(sums, full) of labels."""
     if labels.dtype.itemsize > 1:
         labels = check_label_values(labels, name="labels").astype(np.uint8)
+    phases_only = labels.dtype == bool  # known without a look: a fifth of the time
     labels, n_slices = labels.view(np.uint8), len(labels)
     n_around = factor[1] + 2 * inner[1].start  # rows that may be added for the surroundings
     dtype = code_type(n_slices * max(n_around, factor[1] * factor[2]))
@@ -116,7 +117,7 @@ def _add_labels(labels, shape, inner, factor, scratch):
     inside = _framed(codes, inner, n_slices * outside_code(dtype))
     if labels[0, 0, 0] <= ICE:  # else there is an outside
         add_up(labels, inside)
-        if np.maximum.reduce(labels, axis=None) <= ICE:
+        if phases_only or np.maximum.reduce(labels, axis=None) <= ICE:
             return (codes,), True
     add_up(encode(labels, scratch("labels", labels.shape, dtype)), inside)
     return (codes,), False

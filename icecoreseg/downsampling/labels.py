@@ -23,7 +23,6 @@ from icecoreseg._validation import (
     check_choice,
     check_positive_int,
     check_stack,
-    is_lazy,
 )
 from icecoreseg.downsampling._blocks import fractions
 from icecoreseg.downsampling._rule import TIES, Rule, balance_ties, keep_porosity
@@ -117,8 +116,6 @@ def _map(reduce, labels, factor, dtype):
 def as_stack(labels):
     """Labels or fractions as a 3-D array; their values are checked where they are added."""
     labels = check_stack(labels, name="labels", kinds="ufib")
-    if labels.dtype.kind == "b":
-        return labels.astype(np.uint8) if is_lazy(labels) else labels.view(np.uint8)
     return labels.astype(np.int16) if labels.dtype == np.int8 else labels  # which holds OUTSIDE
 
 
