@@ -144,6 +144,18 @@ def test_grey_levels_cut_off_at_black_do_not_look_like_a_clean_scan():
     assert GMMLabeler().fit(X).smoothing_[0] > 1.1
 
 
+@pytest.mark.parametrize("brighter", [0, 100, 140])
+def test_a_saturated_scan_is_named(brighter):
+    """What lies beyond 255 is gone: ice of 250 with its noise is white in a third of the voxels."""
+    X = np.minimum(scan(ice_fraction(0.2), 0.2) + brighter, 255)
+    labeler = GMMLabeler(smoothing=(0, 1.1, 1.1))
+    if brighter < 140:
+        labeler.fit(X)  # warnings are errors here
+    else:
+        with pytest.warns(UserWarning, match=r"slices \[0-15\] .* the scan is saturated"):
+            labeler.fit(X)
+
+
 @pytest.mark.filterwarnings("ignore:The slices")
 @pytest.mark.parametrize("porosity", [0.05, 0.2, 0.65])
 def test_drifting_brightness_does_no_harm(porosity):

@@ -17,9 +17,8 @@ from icecoreseg._validation import inside_mask
 from icecoreseg.labeling._content import ice_at, prior_exponent
 from icecoreseg.labeling._levels import Levels
 from icecoreseg.labeling._pure import View, look_for_levels
-from icecoreseg.labeling._quality import clipped_ends
+from icecoreseg.labeling._quality import clipped_share
 from icecoreseg.labeling._smoothing import smoothing_reach
-from icecoreseg.labeling.histogram import slice_histogram
 
 FEWEST = 6
 """Slices without which nothing is known of the blur along the core."""
@@ -154,18 +153,12 @@ def _look(window, labeler, histograms, fits):
     near = tuple(slice(max(0, part.start - REACH), part.stop + REACH) for part in inner)
     middle = np.mean(grey, where=inside) if inside.any() else 0.0
     view = View(*(np.where(inside, a, middle)[near] for a in (grey, smooth)), known[near])
-    return view, ice[known], _clipped_share(slab[known])
+    return view, ice[known], clipped_share(slab[known])
 
 
 def _out_of_reach(inside):
     """Voxels that nothing outside is blurred into, nor a slice that tells nothing."""
     return minimum_filter(inside, 2 * REACH + 1, mode=("nearest", "constant", "constant"))
-
-
-def _clipped_share(grey):
-    """Part of some voxels that has the lowest, or highest, grey level instead of its own."""
-    counts = slice_histogram(grey).counts
-    return counts[[0, -1]] @ clipped_ends(counts) / counts.sum() if grey.size else 0.0
 
 
 def _count(ice):

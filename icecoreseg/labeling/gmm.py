@@ -16,7 +16,7 @@ from icecoreseg.labeling._content import ice_by_level
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling._levels import Levels, mean_change
 from icecoreseg.labeling._noise import check_smoothing, choose_smoothing
-from icecoreseg.labeling._quality import trend_share, warn_of_doubts
+from icecoreseg.labeling._quality import clipped_slice_share, trend_share, warn_of_doubts
 from icecoreseg.labeling._rings import ring_share
 from icecoreseg.labeling._smoothing import smoothing_reach
 from icecoreseg.labeling.histogram import pool_histograms
@@ -288,7 +288,7 @@ class GMMLabeler(Labeler):
             check_grey_values(slab[number], self.outside)
 
     def _read(self, X):
-        """Of every slice: its histogram, the change of its mean by smoothing, trend and rings."""
+        """Of every slice: its histogram, and the signs that `warn_of_doubts` goes by."""
         for _, slab, inner in iterate_with_halo(X, self._halo()):
             self._check_values(slab)
             for number in range(inner.start, inner.stop):
@@ -296,7 +296,8 @@ class GMMLabeler(Labeler):
 
     def _signs(self, levels, raw):
         shares = (share(levels.values, levels.empty) for share in (trend_share, ring_share))
-        return levels.histogram, mean_change(levels, raw, self.outside), *shares
+        change = mean_change(levels, raw, self.outside)
+        return levels.histogram, change, *shares, clipped_slice_share(raw, self.outside)
 
     def _fit(self, histogram, **special):
         options = {key: getattr(self, key) for key in _FIT_OPTIONS} | special
