@@ -226,3 +226,39 @@ def test_flat_pictures_are_filled(shape):
     field = ndimage.gaussian_filter(rng.normal(size=shape), 2.5)
     grey = np.where(field < np.quantile(field, 0.6), 115, 22) + rng.normal(0, 9, shape)
     assert core_mask(grey[np.newaxis].clip(0, 255).astype(np.uint8)).mean() > 0.95
+
+
+@pytest.mark.parametrize("casing", [115, 0])
+@pytest.mark.parametrize(("kind", "noise"), [("snow", 11), ("snow", 20), ("firn", 20), ("ice", 20)])
+def test_black_beyond_the_field_of_view_does_not_stand_for_air(kind, noise, casing):
+    X, specimen = scan(kind, "round", noise=noise, casing=casing, seed=6)
+    rows, columns = np.mgrid[:256, :256] - 127.5
+    X = np.where(np.hypot(rows, columns) < 0.497 * 256, X, np.uint8(0))
+    masker = CoreMasker().fit(X)
+    assert masker.air_ == pytest.approx(24, abs=6)
+    assert overlap(core_mask(X), specimen) >= 0.98
+
+
+@pytest.mark.parametrize(("name", "noise"), [("round", 24), ("half", 20), ("half", 24)])
+def test_noise_does_not_hide_that_snow_has_two_levels(name, noise):
+    """A lone core of snow, noise a quarter of the contrast: grey values have one peak only."""
+    X, specimen = scan("snow", name, noise=noise, casing=0, seed=1)
+    assert overlap(core_mask(X), specimen) >= 0.96
+
+
+@pytest.mark.parametrize("shade", ["ramp", "cupping", "rings"])
+def test_shading_of_solid_ice_does_not_feign_two_levels(shade):
+    rows, columns = np.mgrid[-1:1:128j, -1:1:128j]
+    distance = np.hypot(rows, columns)
+    light = {"ramp": 9 * rows, "cupping": 12 * distance**2, "rings": 6 * np.sin(60 * distance)}
+    X = 115 + light[shade] + np.random.default_rng(0).normal(0, 9, (4, 128, 128))
+    with pytest.warns(UserWarning, match="one grey level"):
+        CoreMasker().fit(np.rint(X).astype(np.uint8))
+
+
+def test_a_drawing_has_its_air_beyond_it():
+    """Without noise all that is outside has one value, as beyond a field of view."""
+    X, specimen = scan("ice", "round", noise=0, casing=0)
+    masker = CoreMasker().fit(X)
+    assert (masker.air_, masker.ice_) == (22, 115)
+    assert overlap(masker.transform(X) > 0, specimen) >= 0.98

@@ -50,15 +50,16 @@ def _holds_air(image):
     return True if alike and (inside > _LEAST_ICE).mean() <= _LEAST_SHARE else None
 
 
-def values_in_casing(slices, levels, stride=1):
-    """Grey values of the slices well within the casing, of every `stride`-th row and column.
+def values_in_casing(slices, levels, stride):
+    """Grey values of some pixels of the slices well within the casing.
 
     Parameters
     ----------
     slices : iterable of arrays of shape (n_rows, n_columns)
     levels : tuple (dark, bright) of float
         As for `holds_only_air`.
-    stride : int
+    stride : callable
+        ``stride(shape)``: rows, and columns, from one of them to the next.
 
     Returns
     -------
@@ -70,7 +71,8 @@ def values_in_casing(slices, levels, stride=1):
         factor = reduction_factor(pixels.shape)
         casing = find_casing(occupancy(pixels, factor, levels))
         if casing is not None:
-            rows, columns = np.ogrid[: pixels.shape[0] : stride, : pixels.shape[1] : stride]
+            step = stride(pixels.shape)
+            rows, columns = np.ogrid[: pixels.shape[0] : step, : pixels.shape[1] : step]
             distance = casing.distance((rows + 0.5) / factor - 0.5, (columns + 0.5) / factor - 0.5)
-            found.append(pixels[::stride, ::stride][distance < casing.blur_radii[0]])
+            found.append(pixels[::step, ::step][distance < casing.blur_radii[0]])
     return np.concatenate(found)

@@ -8,12 +8,16 @@ to an ellipse where that fits, else by what is expected of so many grains.
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import ndtri
 
 from icecoreseg.preprocessing._fan import ANGLES, WAVES
 
 _FINER = 2  # rays per angle
 _ICE = 0.5
 _WALL = 0.4  # of the casing's blur, on the scale of ice; nearer to it all is casing
+_SURE, _MOST_SURE = 4.0, 1.0
+"""Standard deviations of noise that ice exceeds for sure; the most that this comes to."""
+
 _SPECK = 4
 _LACKING = 0.15  # of what as many points would lack: grains are larger
 _ROUND = 12.0  # times what a hull lacks may an ellipse lie outside of it,
@@ -21,13 +25,17 @@ _ROUND_ON_THE_WHOLE = 2.5  # and on average so many times: more is no lack of gr
 _NO_ELLIPSE = 4.0  # times what it lacks a hull is widened elsewhere
 _LEAST_ROUND = 0.6  # of all around, or it is no ellipse
 _N_ROUNDS = 30
+_FLANK = 0.05, 0.25
+"""Quantiles that tell noise: partly filled pixels hardly move those on the outer side."""
+
+_SOME = 4  # every so many pixels of it are enough
 
 _N_RAYS = _FINER * ANGLES.size
 _SIDE = int(np.arccos(0.15) / (2 * np.pi) * _N_RAYS)  # rays on either side of a straight line
 _LINE = -np.log(np.cos(2 * np.pi / _N_RAYS * np.arange(-_SIDE, _SIDE + 1)))  # log of its radii
 
 
-def find_grains(smooth, shine):
+def find_grains(smooth, shine, noise):
     """Pixels that hold ice for sure, but for specks, within the casing.
 
     Parameters
@@ -36,15 +44,55 @@ def find_grains(smooth, shine):
         On the scale of air 0 and ice 1, without much noise.
     shine : float32 array of shape (n_rows, n_columns)
         From `casing_shine`; where it is strong, what is left says nothing.
+    noise : float
+        Standard deviation of what noise is left.
 
     Returns
     -------
     bool array of shape (n_rows, n_columns)
     """
-    labels, _ = ndimage.label((smooth - shine > _ICE) & (shine <= _WALL), np.ones((3, 3)))
+    least = np.clip(_SURE * noise, _ICE, _MOST_SURE)
+    labels, _ = ndimage.label((smooth - shine > least) & (shine <= _WALL), np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return (sizes > _SPECK).take(labels)
+
+
+def noise_left(image, smooth):
+    """Standard deviation of the noise that is left in a slice, told by what is darkest of air.
+
+    Or by what is brightest of ice, if that is less: air may be nothing but partly filled pixels.
+
+    Parameters
+    ----------
+    image, smooth : float32 arrays of shape (n_rows, n_columns)
+        A slice on the scale of air 0 and ice 1, and the same without much noise. What is as dark
+        as a corner does not count: it may lie beyond the field of view.
+
+    Returns
+    -------
+    float
+        0 where only one of the two is there.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 0.2, (200, 200)).astype(np.float32)
+    >>> noise[:100] += 1
+    >>> round(noise_left(noise, noise), 1)
+    0.2
+    """
+    counts = np.ones(smooth.shape, dtype=bool)
+    for corner in image[[0, 0, -1, -1], [0, -1, 0, -1]]:
+        counts &= image != corner
+    bright = smooth >= _ICE
+    return min(_flank(smooth[counts & ~bright]), _flank(-smooth[counts & bright]))
+
+
+def _flank(values):
+    """Standard deviation of values, told by the lower ones."""
+    if not values.size:
+        return 0.0
+    return float(np.diff(np.quantile(values[::_SOME], _FLANK))[0] / np.diff(ndtri(_FLANK))[0])
 
 
 def casing_shine(shape, casing):

@@ -10,7 +10,7 @@ _MOST_CASING = 0.15
 """Share of a picture that may be casing; a brighter class this small is suspected."""
 
 
-def grey_levels(values):
+def grey_levels(values, *, least=_LEAST_SEPARATION):
     """Grey levels of air and ice: medians of the two classes of Otsu's threshold.
 
     Where little air is in the picture, Otsu's threshold may part the casing from ice;
@@ -20,6 +20,8 @@ def grey_levels(values):
     ----------
     values : array of shape (n_values,)
         Grey values from many slices of a scan.
+    least : float
+        Gap between two classes, in standard deviations within them; those less apart are one.
 
     Returns
     -------
@@ -37,11 +39,11 @@ def grey_levels(values):
     >>> np.round(grey_levels(ice_in_casing), -1)
     array([ 20., 110.])
     """
-    parts = _two_classes(values)
+    parts = _two_classes(values, least)
     if parts is None:
         return None
     if _may_be_casing(parts):
-        parts = _two_classes(parts[0]) or parts
+        parts = _two_classes(parts[0], least) or parts
     return _medians(parts)
 
 
@@ -98,7 +100,7 @@ def _medians(parts):
     return tuple(float(np.median(part)) for part in parts)
 
 
-def _two_classes(values):
+def _two_classes(values, least=_LEAST_SEPARATION):
     """Finite values below and above Otsu's threshold, or None if that parts nothing."""
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
@@ -110,4 +112,4 @@ def _two_classes(values):
     above = values > threshold
     dark, bright = values[~above], values[above]
     within = np.sqrt((dark.var() * dark.size + bright.var() * bright.size) / values.size)
-    return (dark, bright) if bright.mean() - dark.mean() >= _LEAST_SEPARATION * within else None
+    return (dark, bright) if bright.mean() - dark.mean() >= least * within else None

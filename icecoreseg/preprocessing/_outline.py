@@ -18,7 +18,13 @@ from scipy import ndimage
 from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._casing import find_casing
 from icecoreseg.preprocessing._fan import ANGLES, N_ANGLES, Fan
-from icecoreseg.preprocessing._hull import casing_shine, find_grains, hull_radii, round_out
+from icecoreseg.preprocessing._hull import (
+    casing_shine,
+    find_grains,
+    hull_radii,
+    noise_left,
+    round_out,
+)
 from icecoreseg.preprocessing._view import pack
 
 _COARSE_STEPS = 80
@@ -66,7 +72,7 @@ def look(image):
     casing = find_casing(image, smooth)
     wall = NO_WALL if casing is None else (casing.row, casing.column, casing.inner)
     shine = casing_shine(image.shape, casing)
-    grains = find_grains(smooth, shine)
+    grains = find_grains(smooth, shine, noise_left(image, smooth))
     ice = np.where(shine < np.inf, image - shine, 0)  # as sharp as it is: the rim is sought in it
     if _too_few(grains, casing):
         return pack(ice, grains & False), wall, NO_OUTLINE, 0.0

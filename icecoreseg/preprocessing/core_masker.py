@@ -1,6 +1,5 @@
 """Find the specimen inside its casing, and mark everything else as outside."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -11,14 +10,12 @@ from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
 from icecoreseg.preprocessing._cut import fill_outside, move_off
 from icecoreseg.preprocessing._fan import N_ANGLES
-from icecoreseg.preprocessing._hollow import holds_only_air, values_in_casing
-from icecoreseg.preprocessing._levels import grey_levels, levels_with_casing, two_levels
+from icecoreseg.preprocessing._learn import learn_levels
 from icecoreseg.preprocessing._outline import look
 from icecoreseg.preprocessing._reduce import occupancy, reduction_factor
 from icecoreseg.preprocessing._steady import company, outline_slab, record_type
 
 _FIT_SLICES = 16
-_FIT_VALUES = 2**15  # of each slice
 _HELD_VOXELS = 2**25
 _STRIP_ROWS = 64  # that stay in the processor's cache
 
@@ -138,11 +135,8 @@ class CoreMasker(StackTransformer):
         X = check_stack(X)
         self._check_parameters(X)
         numbers = np.unique(np.linspace(0, X.shape[0] - 1, _FIT_SLICES).round().astype(np.intp))
-        stride = max(1, round((X.shape[1] * X.shape[2] / _FIT_VALUES) ** 0.5))
         slices = _Some(X, numbers)
-        sparse = (slice(None, None, stride),) * 2
-        values = [check_grey_values(pixels, self.outside)[sparse].ravel() for pixels in slices]
-        self.air_, self.ice_ = _learn_levels(np.concatenate(values), slices, stride)
+        self.air_, self.ice_ = learn_levels(slices, self.outside)
         outlines = [self._outlines(pixels[np.newaxis], quiet=True)[0, 0] for pixels in slices]
         self.report_ = _table(numbers, np.stack(outlines))
         return self
@@ -251,22 +245,6 @@ class _Some:
     def __iter__(self):
         for number in self.numbers:
             yield self.held[number] if number in self.held else np.asarray(self.X[number])
-
-
-def _learn_levels(values, slices, stride):
-    """Grey levels of air and ice; NaN, with a warning, where the scan does not show them."""
-    with_casing = levels_with_casing(values)
-    if with_casing is not None and holds_only_air(slices, with_casing):
-        message = "X shows a casing with nothing but air in it; all of it is outside."
-        levels = with_casing[0], np.nan
-    else:
-        message = "X shows one grey level only; nothing is told from the specimen."
-        levels = grey_levels(values) or (np.nan, np.nan)
-        if with_casing is not None:  # little ice, perhaps: the casing must not stand for it
-            levels = two_levels(values_in_casing(slices, with_casing, stride)) or levels
-    if np.isnan(levels[1]):
-        warnings.warn(message, UserWarning, stacklevel=3)
-    return levels
 
 
 def _everything(shape):
