@@ -239,6 +239,13 @@ def test_black_beyond_the_field_of_view_does_not_stand_for_air(kind, noise, casi
     assert overlap(core_mask(X), specimen) >= 0.98
 
 
+@pytest.mark.parametrize("kind", ["snow", "firn", "ice"])
+def test_a_grey_casing_in_noise_is_found(kind):
+    """Its darkest pixels are less than half as bright as those of the ice further in."""
+    X, specimen = scan(kind, "round", noise=24, casing=78, seed=2)
+    assert overlap(core_mask(X), specimen) >= 0.98
+
+
 @pytest.mark.parametrize(("name", "noise"), [("round", 24), ("half", 20), ("half", 24)])
 def test_noise_does_not_hide_that_snow_has_two_levels(name, noise):
     """A lone core of snow, noise a quarter of the contrast: grey values have one peak only."""

@@ -135,11 +135,12 @@ def _wall(image, row, column, radius, least):
     if seen.sum() < 8:
         return None
     inward, (darkest, dark, middle, brightest) = inward[seen], profiles[:, seen]
-    outer = int(np.argmax(darkest >= 0.5 * darkest.max()))
-    fallen = dark[outer:] < 0.6 * np.maximum.accumulate(dark[outer:])
-    if not fallen.any():
+    highest = np.maximum.accumulate(dark)
+    fallen = (dark < 0.6 * highest) & (highest >= 0.5 * least)
+    half = int(fallen.argmax())
+    if half == 0:
         return None  # bright all the way in: the specimen itself
-    half = outer + max(1, int(fallen.argmax()))
+    outer = int(np.argmax(darkest[:half] >= 0.5 * darkest[:half].max()))
     crest = outer + int(darkest[outer:half].argmax())
     darker, brighter = middle[crest] - darkest[crest], brightest[crest] - middle[crest]
     even = darker <= max(_UNEVEN * middle[crest], _SKEW * brighter)
