@@ -322,6 +322,17 @@ def test_refusals():
         CoreMasker().transform(X)
 
 
+@pytest.mark.filterwarnings("ignore:X shows one grey level")
+@pytest.mark.parametrize("part", [np.s_[:], np.s_[:, 60:, :150], np.s_[:, 90:150, 90:150]])
+def test_area_is_that_of_the_mask(part):
+    """Where the picture cuts the specimen off, and where all of the picture is specimen, too."""
+    X = scan("ice")[0][part]
+    report = CoreMasker().fit(X).report(X)
+    area = core_mask(X).sum(axis=(1, 2))
+    np.testing.assert_array_equal(report["area"], area)
+    np.testing.assert_allclose(report["radius"], np.sqrt(area / np.pi))
+
+
 @pytest.mark.parametrize("value", [22, 115])
 def test_one_grey_level_is_left_alone_with_a_warning(value):
     X = np.random.default_rng(0).normal(value, 9, (2, 40, 40)).astype(np.float32)

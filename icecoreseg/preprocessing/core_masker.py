@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from icecoreseg._base import StackTransformer
 from icecoreseg._slabs import map_slabs
 from icecoreseg._validation import check_grey_values, check_outside, check_stack, is_lazy
-from icecoreseg.preprocessing._cut import fill_outside, move_off
+from icecoreseg.preprocessing._cut import area_within, fill_outside, move_off
 from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._learn import learn_levels
 from icecoreseg.preprocessing._outline import look
@@ -138,7 +138,7 @@ class CoreMasker(StackTransformer):
         slices = _Some(X, numbers)
         self.air_, self.ice_ = learn_levels(slices, self.outside)
         outlines = [self._outlines(pixels[np.newaxis], quiet=True)[0, 0] for pixels in slices]
-        self.report_ = _table(numbers, np.stack(outlines))
+        self.report_ = _table(numbers, np.stack(outlines), X.shape[1:])
         return self
 
     def transform(self, X):
@@ -178,14 +178,14 @@ class CoreMasker(StackTransformer):
         -------
         dict of arrays of shape (n_slices,)
             ``slice``, ``centre_row``, ``centre_column``, ``radius`` (of the disc of equal
-            area), ``area`` (pixels, without margin) and ``borrowed`` (whether the outline
+            area), ``area`` (pixels of the picture, without margin) and ``borrowed`` (whether the outline
             is the neighbours').
             A table for ``pandas.DataFrame``. NaN, and area 0, where there is no ice.
         """
         check_is_fitted(self)
         X = check_stack(X)
         outlines = np.asarray(self._outlines(X, quiet=True))
-        return _table(np.arange(X.shape[0]), outlines[:, 0])
+        return _table(np.arange(X.shape[0]), outlines[:, 0], X.shape[1:])
 
     def _check_parameters(self, X):
         check_outside(self.outside, X.dtype)
@@ -253,14 +253,14 @@ def _everything(shape):
     return np.array(middle + [float(sum(shape))] * N_ANGLES, dtype=np.float32)
 
 
-def _table(numbers, outlines):
-    radius = np.sqrt((outlines[:, 2:-1].astype(np.float64) ** 2).mean(axis=1))
+def _table(numbers, outlines, shape):
+    area = np.array([area_within(outline[:-1], shape) for outline in outlines], dtype=np.float64)
     return {
         "slice": numbers,
         "centre_row": outlines[:, 0].astype(np.float64),
         "centre_column": outlines[:, 1].astype(np.float64),
-        "radius": radius,
-        "area": np.nan_to_num(np.pi * radius**2),
+        "radius": np.where(area > 0, np.sqrt(area / np.pi), np.nan),
+        "area": area,
         "borrowed": outlines[:, -1] > 0,
     }
 
