@@ -178,8 +178,8 @@ class CoreMasker(StackTransformer):
         -------
         dict of arrays of shape (n_slices,)
             ``slice``, ``centre_row``, ``centre_column``, ``radius`` (of the disc of equal
-            area), ``area`` (pixels of the picture, without margin) and ``borrowed`` (whether the outline
-            is the neighbours').
+            area), ``area`` (pixels of the picture, without margin) and ``borrowed`` (whether
+            the outline is the neighbours').
             A table for ``pandas.DataFrame``. NaN, and area 0, where there is no ice.
         """
         check_is_fitted(self)
