@@ -8,12 +8,8 @@ is convex in the slope). All sides of the rim show it at once, far sharper than 
 
 import numpy as np
 
-from icecoreseg.preprocessing._fan import ANGLES
-
 _FIRST, _LAST = 2.0, 0.2  # steps of the search: pixels from the first to the last slice
 _CLEAR = 0.4  # of what a slope widens the hull, if slices were alike
-_OUTWARD = np.stack([np.sin(ANGLES), np.cos(ANGLES)])
-_TURNED = np.cos(ANGLES[:, np.newaxis] - ANGLES)
 _COMPASS = np.array([(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)])
 
 
@@ -29,11 +25,13 @@ def supports(outlines):
     -------
     array of shape (n_slices, n_angles)
     """
-    reach = np.stack([(_TURNED * radii).max(axis=1) for radii in outlines[:, 2:]])
-    return reach + outlines[:, :2] @ _OUTWARD
+    outward = _outward(outlines.shape[1] - 2)
+    turned = outward.T @ outward
+    reach = np.stack([(turned * radii).max(axis=1) for radii in outlines[:, 2:]])
+    return reach + outlines[:, :2] @ outward
 
 
-def moves(reach, places):
+def moves(reach, places, alike=slice(None)):
     """Rows and columns by which slices are moved over the one at place 0.
 
     Parameters
@@ -42,6 +40,8 @@ def moves(reach, places):
         From `supports`.
     places : int array of shape (n_slices,)
         Along z, counted from the slice to which the others are moved.
+    alike : bool array of shape (n_slices,), optional
+        Which of them show how they lean; by default all.
 
     Returns
     -------
@@ -51,13 +51,15 @@ def moves(reach, places):
     Examples
     --------
     >>> places = np.arange(-3, 4)
-    >>> upright = np.full((7, ANGLES.size), 40.0)
-    >>> leaning = upright + 0.5 * places[:, np.newaxis] * np.cos(ANGLES)
+    >>> upright = np.full((7, 256), 40.0)
+    >>> angles = np.linspace(0, 2 * np.pi, 256, endpoint=False)
+    >>> leaning = upright + 0.5 * places[:, np.newaxis] * np.cos(angles)
     >>> bool(moves(upright, places).any()), moves(leaning, places)[:, 1].tolist()
     (False, [2, 1, 0, 0, 0, -1, -2])
     """
+    every, reach, places = places, reach[alike], places[alike]
+    nothing = np.zeros((every.size, 2), dtype=np.intp)
     span = np.ptp(places)
-    nothing = np.zeros((places.size, 2), dtype=np.intp)
     if span == 0:
         return nothing
     slope, step = np.zeros(2), _FIRST / span
@@ -69,13 +71,19 @@ def moves(reach, places):
     gain = _width(reach, places, np.zeros((1, 2)))[0] - widths[best]
     if gain <= _CLEAR * np.hypot(*slope) * span / np.pi:
         return nothing
-    return np.rint(-places[:, np.newaxis] * slope).astype(np.intp)
+    return np.rint(-every[:, np.newaxis] * slope).astype(np.intp)
 
 
 def _width(reach, places, slopes):
     """Mean reach of the hull around all slices, for each slope."""
-    along = slopes @ _OUTWARD
+    along = slopes @ _outward(reach.shape[1])
     return (reach - places[:, np.newaxis] * along[:, np.newaxis]).max(axis=1).mean(axis=1)
+
+
+def _outward(n_angles):
+    """Unit vectors (row, column), one a column."""
+    angles = np.linspace(0, 2 * np.pi, n_angles, endpoint=False)
+    return np.stack([np.sin(angles), np.cos(angles)])
 
 
 def moved(view, rows, columns):

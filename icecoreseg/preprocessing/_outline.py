@@ -31,7 +31,7 @@ _COARSE_STEPS = 80
 _BAND = 6.0
 _FINE_STEPS = (0.2, 0.5)
 _LEAST_TISSUE = 0.002
-_DOUBT = 0.4  # of the ball's radius
+_DOUBT = 0.4  # of the ball's radius, if there were next to no ice
 _SHALLOW, _DEEP = 0.15, 0.9  # of the ball's radius
 _PIXELS = 2.0  # and more, for the grid
 _BEYOND = 2.0  # pixels that a line at the picture's edge goes on, lest chords cut the edge off
@@ -66,7 +66,8 @@ def look(image):
     line : Outline
         A first one, by this slice alone.
     doubt : float
-        Pixels by which it may be wrong on the whole, for want of grains at the rim.
+        Pixels by which it may be wrong on the whole, for want of grains at the rim: the wider
+        pores are, and the less ice there is between them.
     """
     smooth = ndimage.uniform_filter(image, 3)
     casing = find_casing(image, smooth)
@@ -77,7 +78,8 @@ def look(image):
     if _too_few(grains, casing):
         return pack(ice, grains & False), wall, NO_OUTLINE, 0.0
     line, _, ball = _unbroken_hull(grains, weed=False)
-    return pack(ice, grains), wall, line, _DOUBT * ball
+    area = np.pi * (line.radii**2).mean()
+    return pack(ice, grains), wall, line, _DOUBT * ball * max(0, 1 - grains.sum() / area)
 
 
 def find_outline(ice, grains, wall, *, weed=True):

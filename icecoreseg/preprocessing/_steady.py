@@ -1,7 +1,9 @@
 """Which slices show the same outline, and where it changes along the core.
 
-A first outline is found slice by slice. Slices whose outlines are alike are then searched
-together. A slice that stands alone among its nearest neighbours takes their outline.
+A first outline is found slice by slice. Slices whose outlines are alike, but for a steady
+change along z, are then searched together: as alike as lines are known by one slice, which is
+sharp in firn and ice and vague in snow. A slice between neighbours that agree with each other,
+but not with it, is searched with them, or takes their outline if it departs far.
 """
 
 import warnings
@@ -13,12 +15,16 @@ from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._lean import moved, moves, supports
 from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import reduction_factor
+from icecoreseg.preprocessing._trend import about, differences, scatter, steady_change, stretched
 from icecoreseg.preprocessing._view import pool
 
 NEAREST = 2
 """Neighbours on either side that can outvote a slice."""
 
-_TOLERANCE = 0.04  # of the radius, by which outlines of one specimen differ on average
+_LEAST_DOUBT = 0.3  # pixels by which outlines of one specimen differ on average,
+_BY_CHANCE = 1.5  # or so many times what they scatter by noise
+_DEPARTS = 1.5  # times what a line is in doubt is no chance any more,
+_TOLERANCE = 0.04  # nor is this part of the radius
 _LEAST_TOLERANCE = 3.0  # pixels
 
 
@@ -55,6 +61,42 @@ def company(shape):
     return MANY if shape[0] * shape[1] < LARGE else FEW
 
 
+class Around(NamedTuple):
+    """What a slice and its neighbours have in common.
+
+    Parameters
+    ----------
+    places : int array of shape (n_there,)
+        Of all slices with ice, itself and neighbours, counted from it along z.
+    moves : int array of shape (n_there, 2)
+        Rows and columns by which they are moved over it.
+    centre : int array (row, column)
+        About which radii are meant.
+    radii : array of shape (n_there, n_angles)
+        Of their lines, once they are moved.
+    change : array of shape (n_angles,)
+        By how much radii change steadily from slice to slice.
+    together : bool array of shape (n_there,)
+        Which of them are searched together.
+    outvoted : bool
+        Whether its neighbours agree that it looks otherwise; they are searched with it then,
+    borrowed : bool
+        or, if it departs far from them, in place of it.
+    stepped : bool
+        Whether the outline differs abruptly from that of the slice above.
+    """
+
+    places: np.ndarray
+    moves: np.ndarray
+    centre: np.ndarray
+    radii: np.ndarray
+    change: np.ndarray
+    together: np.ndarray
+    outvoted: bool
+    borrowed: bool
+    stepped: bool
+
+
 def alike_slices(outlines, doubt=0.0, halo=MANY.halo):
     """With which of its neighbours each slice is searched.
 
@@ -86,35 +128,68 @@ def alike_slices(outlines, doubt=0.0, halo=MANY.halo):
     >>> (chosen[2].nonzero()[0] - 6 + 2).tolist(), (chosen[3].nonzero()[0] - 6 + 3).tolist()
     ([0, 1, 2, 4, 5], [1, 2, 4, 5])
     """
-    windows = _windows(outlines, halo)
-    nearest = np.abs(np.arange(-halo, halo + 1)) <= NEAREST
-    there = np.isfinite(windows[:, :, 0])
-    apart = np.abs(_about(windows, outlines[:, np.newaxis, :2]) - outlines[:, np.newaxis, 2:])
-    limit = np.maximum(
-        _TOLERANCE * outlines[:, 2:].mean(axis=1), np.maximum(_LEAST_TOLERANCE, doubt)
-    )
-    alike = there & (apart.mean(axis=2) <= limit[:, np.newaxis])  # False against NaN
-    found = there[:, halo]
-    against = (there & ~alike)[:, nearest].sum(axis=1)
-    borrowed = found & (against > alike[:, nearest].sum(axis=1))
-    chosen = np.where(borrowed[:, np.newaxis], there & ~alike & nearest, alike)
-    steps = found & there[:, halo - 1] & ~alike[:, halo - 1]
-    changed = steps & ~borrowed & ~np.roll(borrowed, 1)
-    return chosen, borrowed, changed
+    found = _look_around(outlines, np.broadcast_to(doubt, len(outlines)), halo, slice(None))
+    chosen = np.zeros((len(outlines), 2 * halo + 1), dtype=bool)
+    for row, around in zip(chosen, found, strict=True):
+        if around is not None:
+            row[around.places[around.together] + halo] = True
+    return chosen, *_notable(found)
 
 
-def _about(outlines, centres):
-    """Radii of outlines about other centres, to first order in the centres' shifts."""
-    angles = np.linspace(0, 2 * np.pi, outlines.shape[-1] - 2, endpoint=False)
-    shift = outlines[..., :2] - centres
-    return outlines[..., 2:] + shift[..., :1] * np.sin(angles) + shift[..., 1:] * np.cos(angles)
+def _look_around(outlines, doubt, halo, inner):
+    """What each of the inner slices has in common with its neighbours; None without ice."""
+    there = np.isfinite(outlines[:, 0])
+    reach = supports(outlines)
+    found = []
+    for number in range(len(outlines))[inner]:
+        first = max(0, number - halo)
+        near = first + np.flatnonzero(there[first : number + halo + 1])
+        seen = outlines[near], reach[near], near - number, doubt[number]
+        found.append(_around(*seen) if there[number] else None)
+    return found
 
 
-def _windows(outlines, halo):
-    """Each slice with its neighbours: (n_slices, 2 halo + 1, ...), NaN beyond the stack."""
-    padded = np.pad(outlines, ((halo, halo), (0, 0)), constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * halo + 1, axis=0)
-    return np.moveaxis(windows, 2, 1)
+def _around(lines, reach, places, doubt):
+    """What the slice at place 0 has in common with others."""
+    own = int(np.flatnonzero(places == 0)[0])
+    centre, mean = np.rint(lines[own, :2]).astype(np.intp), lines[own, 2:].mean()
+    far = max(_TOLERANCE * mean, _LEAST_TOLERANCE, _DEPARTS * doubt)
+    raw = differences(about(lines, centre), places, own)
+    steps = moves(reach, places, raw <= far)
+    radii = about(lines + np.pad(steps, ((0, 0), (0, lines.shape[1] - 2))), centre)
+    near = max(_LEAST_DOUBT, doubt, _BY_CHANCE * scatter(radii))
+    change = steady_change(radii, places, near)
+    level = radii - np.outer(places, change)
+    apart = differences(radii, places, own, change)
+    others = [_majority(level, places, apart > limit, limit) for limit in (far, near)]
+    outvoted, borrowed = bool(np.any(others)), bool(others[0].any())
+    together = others[0] if borrowed else (apart <= near) | others[1]
+    above = np.flatnonzero(places == -1)
+    stepped = bool((np.minimum(apart, raw)[above] > far).any())
+    return Around(places, steps, centre, radii, change, together, outvoted, borrowed, stepped)
+
+
+def _majority(level, places, against, limit):
+    """Those of the nearest slices that outvote the one at place 0; none of them if they do not.
+
+    They must lie on either side and agree with each other: where a specimen ends or is broken
+    aslant, a slice may differ from all of its neighbours and be right.
+    """
+    nearest = np.abs(places) <= NEAREST
+    against = against & nearest
+    sides = [level[against & side] for side in (places < 0, places > 0)]
+    if against.sum() <= (nearest & ~against).sum() or not all(map(len, sides)):
+        return against & False
+    above, below = (side.mean(axis=0) for side in sides)
+    return against & (np.abs(above - below).mean() <= limit)
+
+
+def _notable(found):
+    """Which slices are borrowed, and at which the outline changes for long."""
+    nothing = False, False, False
+    flags = [nothing if around is None else around[-3:] for around in found]
+    outvoted, borrowed, stepped = np.array(flags, dtype=bool).reshape(-1, 3).T
+    return borrowed, stepped & ~outvoted & ~np.roll(outvoted, 1)
 
 
 def record_type(shape):
@@ -152,17 +227,16 @@ def outline_slab(seen, numbers, inner, *, shape, known, quiet):
     """
     seen, numbers = seen[:, 0, 0], numbers[inner, 0, 0]
     factor, (halo, enough) = reduction_factor(shape), company(shape)
-    alike = alike_slices(seen["line"], seen["doubt"], halo)
-    chosen, borrowed, changed = (part[inner] for part in alike)
     places = np.arange(len(seen))[inner]
+    before = min(1, places[0])  # a change after a slice that borrows does not last
+    found = _look_around(
+        seen["line"], seen["doubt"], halo, slice(places[0] - before, places[-1] + 1)
+    )
+    borrowed, changed = (part[before:] for part in _notable(found))
     lines = seen["line"][inner]
     if known:
-        reach = supports(seen["line"])
-        groups = (
-            (place, place - halo + np.flatnonzero(row))
-            for row, place in zip(chosen, places, strict=True)
-        )
-        lines = np.stack([_pooled(seen, reach, *group, enough) for group in groups])
+        groups = zip(places, found[before:], strict=True)
+        lines = np.stack([_pooled(seen, place, around, enough) for place, around in groups])
     if not quiet:
         _warn_of_changes(numbers[borrowed], numbers[changed])
     centres = (lines[:, :2] + 0.5) * factor - 0.5
@@ -170,16 +244,23 @@ def outline_slab(seen, numbers, inner, *, shape, known, quiet):
     return found[:, np.newaxis].astype(np.float32)
 
 
-def _pooled(seen, reach, place, group, enough):
-    """Outline of what a slice and its chosen neighbours show, moved over it where they lean."""
-    if group.size == 0:
+def _pooled(seen, number, around, enough):
+    """Outline of what a slice and those like it show."""
+    if around is None:
         return np.full(2 + N_ANGLES, np.nan)
-    together = seen[group]
-    steps = moves(reach[group], group - place)
-    views = [moved(view, *step) for view, step in zip(together["view"], steps, strict=True)]
+    group = np.flatnonzero(around.together)
+    together = seen[number + around.places[group]]
+    views = [_brought(view, around, n) for view, n in zip(together["view"], group, strict=True)]
     wall = np.median(together["wall"], axis=0)
     outline = find_outline(*pool(views), wall, weed=len(views) >= enough)
     return np.concatenate([outline[:2], outline.radii])
+
+
+def _brought(view, around, n):
+    """What one of the slices around would show at the place of the one in the middle."""
+    radii = around.radii[around.places == 0][0]
+    there = radii + around.places[n] * around.change
+    return stretched(moved(view, *around.moves[n]), around.centre, radii, there)
 
 
 def _warn_of_changes(borrowed, changed):
