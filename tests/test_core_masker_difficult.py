@@ -145,6 +145,33 @@ def test_a_fragment_in_a_wide_gap_of_snow(seed):
     assert overlap(core_mask(with_crumb(X, specimen, 2.5)), specimen) >= 0.98
 
 
+def with_rubble(X, specimen, n_pieces, random):
+    """The scan with round pieces of ice all around, a few slices high, two pixels off at least."""
+    n = X.shape[1]
+    places = np.indices(X.shape) - np.array([0, (n - 1) / 2, (n - 1) / 2]).reshape(3, 1, 1, 1)
+    away = ndimage.distance_transform_edt(~specimen[0])
+    X = X.copy()
+    for _ in range(n_pieces):
+        turn, radius = random.uniform(0, 2 * np.pi), random.uniform(0.012, 0.02) * n
+        middle = (
+            random.uniform(0, len(X)),
+            *(CASING * n * 0.96 * np.array([np.sin(turn), np.cos(turn)])),
+        )
+        z, y, x = (place - at for place, at in zip(places, middle, strict=True))
+        piece = (np.hypot(y, x) / radius) ** 2 + (z / random.uniform(2, 8)) ** 2 < 1
+        X[piece & (away > 2) & (np.hypot(places[1], places[2]) < CASING * n - 2)] = 115
+    return X
+
+
+@pytest.mark.parametrize(("kind", "least"), [("firn", 0.98), ("ice", 0.98)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_thirty_fragments_in_the_gap(kind, least, seed):
+    """They hold each other up, and those of thirteen slices lie side by side."""
+    random = np.random.default_rng(seed)
+    X, specimen = scan(kind, "elliptical", n_slices=9, seed=seed)
+    assert overlap(core_mask(with_rubble(X, specimen, 30, random)), specimen) >= least
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_crumb_in_the_mouth_of_a_break(seed):
     """It parts the break in two, which must not pass for pores where there are few others."""

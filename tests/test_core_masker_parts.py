@@ -149,7 +149,17 @@ def test_fragments_are_left_out_and_grains_at_the_rim_are_not():
     grains &= np.hypot(*(np.mgrid[:100, :100] - 50)) < 33
     scan = grains.copy()
     scan[[50, 50, 8, 92], [5, 95, 50, 50]] = True
-    assert np.array_equal(without_fragments(scan.astype(float), pore=4), grains)
+    assert np.array_equal(without_fragments(scan), grains)
+
+
+def test_fragments_do_not_hold_each_other_up():
+    """Two dozen crumbs in the gap around a disc, each of which hides the next; halves stay."""
+    rows, columns = np.mgrid[:200, :200] - 99.5
+    disc = (np.hypot(rows, columns) < 70) & (np.abs(rows - columns) > 4)  # cracked in two
+    crumbs = np.zeros_like(disc)
+    for turn in np.arange(24) * np.pi / 12:
+        crumbs |= np.hypot(rows - 80 * np.sin(turn), columns - 80 * np.cos(turn)) < 4
+    assert np.array_equal(without_fragments(disc | crumbs, solid=True), disc)
 
 
 def test_a_hexagon_is_no_ellipse():

@@ -12,7 +12,6 @@ from scipy import ndimage
 
 from icecoreseg.preprocessing._cut import mask_within
 from icecoreseg.preprocessing._fan import ANGLES
-from icecoreseg.preprocessing._fragments import without_fragments
 from icecoreseg.preprocessing._hull import hull_radii
 from icecoreseg.preprocessing._polar import polar
 
@@ -26,20 +25,18 @@ _NEARLY = 0.995  # of the ice is all of it
 _NEXT = 5  # pixels across in which a place furthest from ice stands alone
 
 
-def roll_ball(grains, *, weed=True):
+def roll_ball(grains):
     """What a ball that rolls around the ice cannot reach.
 
     Parameters
     ----------
     grains : bool array of shape (n_rows, n_columns)
         Pixels that hold ice; some do.
-    weed : bool
-        Whether fragments are left out.
 
     Returns
     -------
     kept : bool array of shape (n_rows, n_columns)
-        The grains of the largest part that is left, without loose fragments.
+        The grains of the largest part that is left.
     centre : tuple (row, column)
     radii : array of shape (N_ANGLES,)
         Of that part, about its centre of mass.
@@ -47,17 +44,12 @@ def roll_ball(grains, *, weed=True):
         Radius of the ball, in pixels.
     """
     block = -(-max(grains.shape) // _SIZE)
-    amount = _shrink(grains, block)
-    pad = max(amount.shape) // _BEYOND + 1
-    amount = np.pad(amount, pad, mode="edge")
-    ice = amount > 0
+    ice = _shrink(grains, block)
+    pad = max(ice.shape) // _BEYOND + 1
+    ice = np.pad(ice, pad, mode="edge")
     away = ndimage.distance_transform_edt(~ice)
-    pore, ball = _pores(*_without_crumbs(ice, away))
-    ball = max(ball, _LEAST / block)
+    ball = max(_ball(*_without_crumbs(ice, away)), _LEAST / block)
     ice, inside = _closed(ice, away, ball)
-    whole = without_fragments(amount / block**2 * ice, pore) if weed else ice
-    if (whole < ice).any():  # else nothing has changed
-        ice, inside = _closed(whole, ndimage.distance_transform_edt(~whole), ball)
     centre = ndimage.center_of_mass(inside)
     radii = _radii(inside, centre)
     kept = ice[pad:-pad, pad:-pad].repeat(block, axis=0).repeat(block, axis=1)
@@ -67,12 +59,12 @@ def roll_ball(grains, *, weed=True):
 
 
 def _shrink(grains, block):
-    """Number of grains in each block."""
+    """Blocks that hold a grain."""
     shape = [-(-edge // block) for edge in grains.shape]
     padded = np.zeros([block * edge for edge in shape], dtype=bool)
     padded[: grains.shape[0], : grains.shape[1]] = grains
-    rows = padded.reshape(shape[0], block, -1).sum(axis=1)
-    return rows.reshape(shape[0], shape[1], block).sum(axis=2)
+    rows = padded.reshape(shape[0], block, -1).any(axis=1)
+    return rows.reshape(shape[0], shape[1], block).any(axis=2)
 
 
 def _without_crumbs(ice, away):
@@ -88,18 +80,17 @@ def _without_crumbs(ice, away):
     return ice, ndimage.distance_transform_edt(~ice)
 
 
-def _pores(ice, away):
-    """Radius of large pores within the hull of the ice, and of a ball larger than nearly all."""
+def _ball(ice, away):
+    """Radius of a ball larger than nearly all pores within the hull of the ice."""
     centre = ndimage.center_of_mass(ice)
     hull = hull_radii(ice, centre)
     within = mask_within(np.concatenate([centre, hull]), ice.shape)
     furthest = (away == ndimage.maximum_filter(away, _NEXT)) & (away > 0) & within
     labels, n_pores = ndimage.label(furthest, np.ones((3, 3)))
     if n_pores == 0:
-        return 0.0, 0.0
+        return 0.0
     pores = ndimage.maximum(away, labels, np.arange(1, n_pores + 1))
-    large = np.quantile(pores, _LARGE)
-    return large, _LARGER * large + _MORE * hull.mean() + 1
+    return _LARGER * np.quantile(pores, _LARGE) + _MORE * hull.mean() + 1
 
 
 def _closed(ice, away, ball):

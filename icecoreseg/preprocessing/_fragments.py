@@ -1,30 +1,43 @@
-"""Fragments in the gap: small pieces that lie further out than a specimen would leave empty.
+"""Fragments in the gap: pieces apart from the body, which leave much empty between it and them.
 
-Take a piece away that belongs to a specimen, and the hull of the rest is hardly smaller: in the
-strip that was lost there were other grains, or it was smaller than pores are. A fragment
-in the gap instead holds up a hull with next to no ice in it.
+Every piece is judged against the body, never against other pieces: two crumbs in the gap hold
+each other up. The body is the ice that hangs together: solid ice through more than necks, snow
+once its grains are grown over its pores. So grains are first shrunk, then grown step by step,
+until nearly all ice well inside the hull hangs together. A piece apart belongs to the specimen if
+the hull around body and piece has no more empty area than a few pores have. So do grains at the
+rim and the shards of a core that cracked; a fragment holds up a hull with next to no ice in it.
 """
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-from icecoreseg.preprocessing._hull import row_ends
+from icecoreseg.preprocessing._cut import mask_within
+from icecoreseg.preprocessing._hull import hull_radii, row_ends
 
-_EMPTY = 0.07  # of the area that a piece adds to the hull it fills itself, or it is a fragment
-_PORES = 0.7  # that area, in discs as large as large pores
+_STEPS = range(-1, 5)  # pixels by which grains are grown until they hang together
+_PART = 0.05  # of the ice, and a piece is part of the body: half of a core that cracked
+_INNER = 0.7  # of the hull's radii: fragments lie further out
+_TOGETHER = 0.99  # of the ice in there
+_NECK = 2  # pixels by which a shrunk body may grow back
+_EMPTY = 16.0  # squares of a large pore's radius that a piece may leave empty,
+_FULL = 0.5  # unless it fills so much of what it adds itself
+_LARGE = 0.95  # of the pores' area is nearer to ice
+_LEAST_PORE, _LARGEST_PORE = 2, 24  # pixels
+_BLUR = 2  # pixels around a fragment
+_SQUARE = np.ones((3, 3))
 _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])  # upper left, upper right, lower ones
 
 
-def without_fragments(amount, pore):
-    """What is left of the ice without fragments.
+def without_fragments(grains, *, solid=False):
+    """Grains without loose fragments.
 
     Parameters
     ----------
-    amount : array of shape (n_rows, n_columns)
-        Area of ice in each pixel, in pixels.
-    pore : float
-        Radius of large pores, in pixels.
+    grains : bool array of shape (n_rows, n_columns)
+    solid : bool
+        Whether only what hangs together as it is counts as a body: in a lone slice of snow
+        a grain at the rim looks like a fragment.
 
     Returns
     -------
@@ -32,44 +45,124 @@ def without_fragments(amount, pore):
 
     Examples
     --------
-    >>> disc = np.hypot(*np.mgrid[-20:21, -20:21]) < 12.5
+    >>> disc = np.hypot(*np.mgrid[-30:31, -30:31]) < 18.5
     >>> scan = disc.copy()
-    >>> scan[20, 38] = True
-    >>> bool((without_fragments(scan.astype(float), pore=2) == disc).all())
+    >>> scan[[30, 34], [55, 55]] = True
+    >>> bool((without_fragments(scan) == disc).all())
     True
     """
-    ice = amount > 0
-    labels, n_pieces = ndimage.label(ice, np.ones((3, 3)))
-    sizes = np.bincount(labels.ravel(), weights=amount.ravel())
-    sizes[sizes.argmax()] = np.inf  # the specimen itself
-    loose = [n_pieces > 1]
-    while any(loose):
-        corners, pixels = _hull(ice)
-        whole, owners = _area(corners), labels[pixels]
-        pieces = np.unique(owners)
-        at_most = whole - np.array([_area(corners[owners != piece]) for piece in pieces])
-        pieces = pieces[_is_loose(sizes[pieces], at_most, pore)]
-        added = [whole - _area(_hull(ice & (labels != piece))[0]) for piece in pieces]
-        loose = _is_loose(sizes[pieces], np.array(added), pore)
-        ice &= ~np.isin(labels, pieces[loose])
-    return ice
+    inner = _inner(grains)
+    for step in _STEPS[:1] if solid else _STEPS:
+        body = _body(grains, step)
+        if np.count_nonzero(body & inner) >= _TOGETHER * np.count_nonzero(grains & inner):
+            pieces, n_pieces = ndimage.label(grains & ~body, _SQUARE)
+            if n_pieces == 0:
+                break
+            return grains & ~_loose(body, pieces, _EMPTY * _pore(body, inner) ** 2)[pieces]
+    return grains
 
 
-def _is_loose(sizes, added, pore):
-    """Whether pieces of some sizes add so much area to the hull that they are no part of it."""
-    return (added > _PORES * np.pi * pore**2) & (sizes < _EMPTY * added)
+def clear_fragments(ice, grains, *, solid=False):
+    """Ice and grains without fragments, nor the blur of these."""
+    whole = without_fragments(grains, solid=solid)
+    fragments = grains & ~whole
+    if fragments.any():
+        ice = np.where(_grown(fragments, _BLUR), np.minimum(ice, 0), ice)
+    return ice, whole
 
 
-def _hull(ice):
-    """Corners of the convex hull of some pixels, in order, and the pixels at them."""
-    rows, first, last = row_ends(ice)
-    pixels = np.column_stack([np.tile(rows, 4), np.tile(np.concatenate([first, last]), 2)])
-    points = pixels + np.repeat(_CORNERS, rows.size, axis=0)
-    order = ConvexHull(points).vertices
-    return points[order], tuple(pixels[order].T)
+def _body(grains, step):
+    """Ice that hangs together in large parts, if grains are grown by a step."""
+    grown = _grown(grains, step)
+    labels, _ = ndimage.label(grown)
+    sizes = np.bincount(labels.ravel())
+    large = sizes > _PART * sizes[1:].sum()
+    large[0] = False
+    return _grown_back(large[labels] & grains, grains, grown)
 
 
-def _area(corners):
-    """Area of a polygon."""
-    rows, columns = np.concatenate([corners, corners[:1]]).T
-    return abs(rows[:-1] @ columns[1:] - columns[:-1] @ rows[1:]) / 2
+def _inner(grains):
+    """Pixels well inside the hull of all grains."""
+    weights = [grains.sum(axis=1), grains.sum(axis=0)]
+    centre = [np.average(np.arange(part.size), weights=part) for part in weights]
+    radii = _INNER * hull_radii(grains, centre)
+    return mask_within(np.concatenate([centre, radii]), grains.shape)
+
+
+def _grown(mask, steps):
+    """A mask grown by steps of one pixel to all eight sides; shrunk if negative."""
+    if steps < 0:
+        return ~_grown(~mask, -steps)
+    for _ in range(steps):
+        rows = mask.copy()
+        rows[1:] |= mask[:-1]
+        rows[:-1] |= mask[1:]
+        mask = rows.copy()
+        mask[:, 1:] |= rows[:, :-1]
+        mask[:, :-1] |= rows[:, 1:]
+    return mask
+
+
+def _grown_back(body, grains, grown):
+    """A body with what it lost as grains were shrunk: its skin, and what is thin and touches it."""
+    if not (grains & ~grown).any():
+        return body
+    for _ in range(_NECK):
+        body = _grown(body, 1) & grains
+    labels, n_pieces = ndimage.label(grains & ~body, _SQUARE)
+    thin, near = np.ones((2, n_pieces + 1), dtype=bool)
+    thin[labels[grown]] = False
+    near[1:] = False
+    near[labels[_grown(body, 1)]] = True
+    return body | ((thin & near)[labels] & grains & ~body)
+
+
+def _pore(body, inner):
+    """Radius of large pores, in pixels: grown by so much, a body closes nearly all their area."""
+    pores = inner & ~body
+    left = (1 - _LARGE) * np.count_nonzero(pores)
+    radius = 0
+    while radius < _LARGEST_PORE and np.count_nonzero(pores) > left:
+        body, radius = _grown(body, 1), radius + 1
+        pores &= ~body
+    return max(radius, _LEAST_PORE)
+
+
+def _loose(body, pieces, limit):
+    """Whether each piece would leave more area empty than the limit, as an array by its number.
+
+    Pieces that belong are part of the body for the others.
+    """
+    sizes = np.bincount(pieces.ravel())
+    loose = sizes > 0
+    loose[0] = False
+    corners = [_corners(pieces[box] == n, box) for n, box in _boxes(pieces)]
+    hull = _corners(body, (slice(0, None),) * 2)
+    while True:
+        hull = ConvexHull(hull)
+        added = np.array([0] + [_added(hull, part) for part in corners])
+        back = loose & ((added - sizes <= limit) | (sizes >= _FULL * added))
+        if not back.any():
+            return loose
+        loose &= ~back
+        own = [corners[n - 1] for n in np.flatnonzero(back)]
+        hull = np.concatenate([hull.points[hull.vertices], *own])
+
+
+def _boxes(pieces):
+    return enumerate(ndimage.find_objects(pieces), 1)
+
+
+def _corners(mask, box):
+    """Corners of the first and the last pixel in each row of a mask, which lies in a box."""
+    rows, first, last = row_ends(mask)
+    pixels = np.column_stack([np.tile(rows, 2), np.concatenate([first, last])])
+    pixels += [box[0].start, box[1].start]
+    return (pixels + _CORNERS[:, np.newaxis]).reshape(-1, 2)
+
+
+def _added(hull, corners):
+    """Area by which corners widen a hull."""
+    if (corners @ hull.equations[:, :2].T + hull.equations[:, 2]).max() <= 0:
+        return 0.0
+    return ConvexHull(np.concatenate([hull.points[hull.vertices], corners])).volume - hull.volume

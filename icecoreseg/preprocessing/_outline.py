@@ -18,6 +18,7 @@ from scipy import ndimage
 from icecoreseg.preprocessing._ball import roll_ball
 from icecoreseg.preprocessing._casing import find_casing
 from icecoreseg.preprocessing._fan import ANGLES, N_ANGLES, Fan
+from icecoreseg.preprocessing._fragments import clear_fragments
 from icecoreseg.preprocessing._hull import (
     casing_shine,
     find_grains,
@@ -77,7 +78,8 @@ def look(image):
     ice = np.where(shine < np.inf, image - shine, 0)  # as sharp as it is: the rim is sought in it
     if _too_few(grains, casing):
         return pack(ice, grains & False), wall, NO_OUTLINE, 0.0
-    line, _, ball = _unbroken_hull(grains, weed=False)
+    ice, grains = clear_fragments(ice, grains, solid=True)
+    line, _, ball = _unbroken_hull(grains)
     area = np.pi * (line.radii**2).mean()
     return pack(ice, grains), wall, line, _DOUBT * ball * max(0, 1 - grains.sum() / area)
 
@@ -103,7 +105,9 @@ def find_outline(ice, grains, wall, *, weed=True):
     """
     if not grains.any():
         return NO_OUTLINE
-    (row, column, radii), broken, _ = _unbroken_hull(grains, weed=weed)
+    if weed:
+        ice, grains = clear_fragments(ice, grains)
+    (row, column, radii), broken, _ = _unbroken_hull(grains)
     centre = row, column
     offsets = np.linspace(0, radii.max() + 3, _COARSE_STEPS)
     fan = Fan(ice, wall, centre, np.zeros(N_ANGLES), offsets, rays=2)
@@ -118,9 +122,9 @@ def find_outline(ice, grains, wall, *, weed=True):
     return Outline(*centre, (radii + beyond).astype(np.float32))
 
 
-def _unbroken_hull(grains, *, weed):
+def _unbroken_hull(grains):
     """Hull of the grains where nothing is broken, else what a ball reached."""
-    kept, centre, reached, ball = roll_ball(grains, weed=weed)
+    kept, centre, reached, ball = roll_ball(grains)
     hull = hull_radii(kept, centre)
     depth = hull - reached
     broken = runs_with(depth > _SHALLOW * ball + _PIXELS / 4, depth > _DEEP * ball + _PIXELS)
