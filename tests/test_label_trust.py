@@ -183,6 +183,18 @@ def test_strong_drift_is_followed_along_the_core(drift, porosity):
     np.testing.assert_array_equal(labeler.predict_fraction(X[6:])[reach:], predicted[6 + reach :])
 
 
+@pytest.mark.filterwarnings("ignore:The slices")
+def test_slices_of_hardly_any_air_do_not_make_air_of_noise():
+    """Split in the flank of their ice, some led to the next ones, and all were believed."""
+    air = bubbles(0.006, (40, 192, 192), np.random.default_rng(7), radius=7)
+    fraction = 1 - air.reshape(20, 2, 96, 2, 96, 2).mean(axis=(1, 3, 5))
+    noise = 0.25 * np.random.default_rng(1).normal(size=fraction.shape)
+    X = np.rint(70 + 100 * (gaussian_filter(fraction, 1.0) + noise)).clip(0, 255).astype(np.uint8)
+    predicted = GMMLabeler().fit(X).predict_fraction(X)
+    errors = predicted.mean(axis=(1, 2)) - fraction.mean(axis=(1, 2))
+    assert np.abs(errors).max() < 0.01  # 0.064 before
+
+
 def damaged(kind, porosity):
     """A scan with one bad slice, number 7, and the true ice fraction of that slice."""
     fraction = ice_fraction(porosity).copy()

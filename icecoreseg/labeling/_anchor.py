@@ -16,6 +16,10 @@ from icecoreseg.labeling.mixture import Mixture
 LIKE_CONTRAST = (0.6, 1.6)
 """Distance of the phases of a slice, in that of its stack, within which it is believed."""
 
+NEXT_CONTRAST = (0.8, 1.25)
+"""The same, between slices that drift together. Contrast drifts by small steps; slices of hardly
+any air, split in the flank of their ice, have 0.3 to 0.6 of the contrast of the next."""
+
 LIKE_POSITION = 0.75
 """How far the middle of the phases may move from slice to stack, in their distance."""
 
@@ -51,13 +55,13 @@ def typical_mixture(mixtures):
     return Mixture(weights / weights.sum(), means, variances)
 
 
-def agrees(mixture, anchor):
-    """Whether a slice, fitted alone, shows the two phases of its stack."""
+def agrees(mixture, anchor, like=LIKE_CONTRAST):
+    """Whether a slice, fitted alone, shows the two phases of its stack, or of another slice."""
     if mixture is None or mixture.separation < LEAST_SEPARATION:
         return False
     contrast = np.ptp(anchor.means)
     moved = abs(_middle(mixture) - _middle(anchor))
-    low, high = LIKE_CONTRAST
+    low, high = like
     return low <= np.ptp(mixture.means) / contrast <= high and moved <= LIKE_POSITION * contrast
 
 
@@ -74,26 +78,28 @@ def known_phases(mixtures, anchor):
     Returns
     -------
     array of shape (n_known, 2)
-        Slices count that agree with the anchor, or with the next slice, up or down the core,
-        that counts: brightness that drifts is followed.
+        Slices count that agree with the anchor, or closely with the next slice, up or down the
+        core, that counts: brightness and contrast that drift are followed.
     """
     known = [agrees(mixture, anchor) for mixture in mixtures]
     for order in (range(len(mixtures)), range(len(mixtures) - 1, -1, -1)):
         last = anchor
         for k in order:
-            known[k] = known[k] or agrees(mixtures[k], last)
+            known[k] = known[k] or agrees(mixtures[k], last, NEXT_CONTRAST)
             last = mixtures[k] if known[k] else last
     levels = [m.means[[0, -1]] for m, is_known in zip(mixtures, known, strict=True) if is_known]
     return np.array(levels).reshape(-1, 2)
 
 
 def follow(anchor, alone, phases):
-    """The anchor; with the known grey levels nearest to a slice, if only these agree with it."""
-    if alone is None or len(phases) == 0 or agrees(alone, anchor):
+    """The anchor, or it with the known grey levels nearest to a slice: what that agrees with."""
+    if agrees(alone, anchor):
         return anchor
+    if alone is None or len(phases) == 0:
+        return None
     nearest = np.argmin(np.abs(phases - alone.means[[0, -1]]).sum(axis=1))
     moved = _with_phases(anchor, *phases[nearest])
-    return moved if agrees(alone, moved) else anchor
+    return moved if agrees(alone, moved) else None
 
 
 def _with_phases(anchor, air, ice):
@@ -127,7 +133,7 @@ def fit_anchored(histogram, alone, anchor, phases, strength, fit):
         Whether means and variance are the stack's, moved to the peak of the slice.
     """
     near = follow(anchor, alone, phases)
-    if agrees(alone, near):
+    if near is not None:
         return fit(histogram, anchor=near, anchor_strength=strength, start=alone), False
     anchor = moved_anchor(anchor, phases, histogram)
     return fit(histogram, anchor=anchor, anchor_strength=PINNED, start=anchor), True
