@@ -128,7 +128,7 @@ def test_slices_that_tell_nothing_move_nothing(level, numbers):
     rest = np.delete(np.arange(len(X)), numbers)
     error = (labeler.predict_fraction(X)[rest] - fraction[rest]).mean()
     assert abs(error) < 0.006
-    assert abs(labeler.balance_ - expected.balance_) < 1
+    assert abs(labeler.balance_ - expected.balance_) < 0.03
 
 
 def test_a_phase_that_is_hardly_there_raises_no_doubt():

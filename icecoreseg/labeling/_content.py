@@ -16,7 +16,7 @@ def ice_by_level(histogram, mixture, rule, balance=0.0):
         Fitted to it.
     rule : {"mixture", "tempered", "balanced", "linear"}
         "mixture": posterior of equation (2). "tempered": the same with the weights to the
-        power (1 + noise share) / 2. "balanced": that, with its log-odds raised by `balance`.
+        power (1 + noise share) / 2. "balanced": that, with the threshold moved by `balance`.
         "linear": where the level lies between the means of air and ice, as if every level
         between them were a partly filled voxel.
     balance : float
@@ -42,20 +42,15 @@ def ice_by_level(histogram, mixture, rule, balance=0.0):
     air, span = mixture.means[0], np.ptp(mixture.means)
     if rule == "linear":
         return np.clip((histogram.levels - air) / span, 0, 1).astype(np.float32)
-    exponent = prior_exponent(histogram, mixture, rule)
-    return ice_at(histogram.levels, mixture, exponent, balance if rule == "balanced" else 0.0)
+    exponent = 1.0 if rule == "mixture" else tempered_exponent(histogram, mixture)
+    moved = balance if rule == "balanced" else 0.0
+    content = (mixture.means - air) / span
+    return (content @ mixture.posterior(histogram.levels, exponent, moved)).astype(np.float32)
 
 
-def prior_exponent(histogram, mixture, rule):
-    """Power of the weights in the posterior."""
-    return 1.0 if rule == "mixture" else (1 + noise_share(histogram, mixture)) / 2
-
-
-def ice_at(levels, mixture, exponent, balance=0.0):
-    """Ice content of grey levels, float32, from the posterior of a mixture."""
-    content = (mixture.means - mixture.means[0]) / np.ptp(mixture.means)
-    ice = content @ mixture.posterior(levels, exponent)
-    return (ice / (ice + (1 - ice) * np.exp(-balance))).astype(np.float32)
+def tempered_exponent(histogram, mixture):
+    """Power of the weights in the posterior of which partly filled voxels take away little."""
+    return (1 + noise_share(histogram, mixture)) / 2
 
 
 def explain_slice(labeler, X, number):

@@ -120,6 +120,11 @@ In simulated cores it is 0.02 at most; a blank slice among others changes by 0.3
 """
 
 
+def jumps(changes, mixture):
+    """Whether the brightness of slices jumps: blank ones among others, and what is beside them."""
+    return np.abs(changes) > GREATEST_JUMP * np.ptp(mixture.means)
+
+
 TREND_SEPARATION = 3.5
 """Distance of the phases in standard deviations (d') that a trend across a slice can feign.
 
@@ -241,7 +246,7 @@ def _doubts_of_looks(labeler, changes, trends, rings, clipped):
     trend = (labeler.separation_ < TREND_SEPARATION) & (trends > GREATEST_TREND)
     return [
         (
-            np.abs(changes) > GREATEST_JUMP * np.ptp(labeler.mixture_.means),
+            jumps(changes, labeler.mixture_),
             "The mean grey level jumps at the slices {}: smoothing along the core mixes them with "
             "their neighbours. Mark blank slices as outside, level the brightness, or smooth in "
             "the plane only: smoothing=(0, 1.15, 1.15).",

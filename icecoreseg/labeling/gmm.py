@@ -16,7 +16,7 @@ from icecoreseg.labeling._content import ice_by_level
 from icecoreseg.labeling._labeler import Labeler
 from icecoreseg.labeling._levels import Levels, mean_change
 from icecoreseg.labeling._noise import check_smoothing, choose_smoothing
-from icecoreseg.labeling._quality import clipped_slice_share, trend_share, warn_of_doubts
+from icecoreseg.labeling._quality import clipped_slice_share, jumps, trend_share, warn_of_doubts
 from icecoreseg.labeling._rings import ring_share
 from icecoreseg.labeling._smoothing import smoothing_reach
 from icecoreseg.labeling.histogram import pool_histograms
@@ -52,7 +52,7 @@ class GMMLabeler(Labeler):
     smoothing : "auto", float, (float, float, float) or None
         Standard deviation in voxels of the Gaussian smoothing before the fit, for all axes
         or for (z, y, x). The outside does not bleed into the rim. None: no smoothing.
-        "auto": 0.5 to 1.25 for all axes, by the noise of a few slices of the stack in `fit`.
+        "auto": 0.5 to 1.25 for all axes, by the noise of a few slices.
     sharpening : float
         Weight a of an unsharp mask in the smoothing, ``(1 + a) G(sigma) - a G(2 sigma)``:
         gives back the small structures that smoothing and scanner blur. 0: plain Gaussian.
@@ -62,7 +62,7 @@ class GMMLabeler(Labeler):
     prior : {"balanced", "tempered", "mixture"}
         Weights of the components in the posterior. "mixture": those of equation (2), which take
         partly filled voxels for noise. "tempered": these to the power (1 + noise share) / 2.
-        "balanced": that, shifted (`balance_`) so that the ice agrees with the mean grey level.
+        "balanced": that, moved (`balance_`) so that the ice agrees with the mean grey level.
     tol : float
         Change of the mean log-likelihood at which a fit stops.
     max_iter : int
@@ -98,7 +98,8 @@ class GMMLabeler(Labeler):
         only, an artefact) and borrow means and variances, moved to their own peak. ``fit``
         warns of them.
     balance_ : float
-        Log-odds of ice added to the posterior; 0 if nothing tells them.
+        How far the threshold is moved towards air, in the distance of a slice's means (log-odds
+        of ice: that times ``separation_`` squared); 0 if nothing tells it.
     smoothing_ : (float, float, float)
         Standard deviations (z, y, x) of the smoothing.
     mixture_ : Mixture
@@ -194,7 +195,9 @@ class GMMLabeler(Labeler):
         self.phases_ = known_phases(alone, self.mixture_)
         fits = [self._borrow(*pair) for pair in zip(histograms, alone, strict=True)]
         vars(self).update(tabulate(fits, self.n_components))
-        self.balance_, doubtful = find_balance(X, self, histograms, fits)
+        bad = self.fell_back_ | jumps(np.array(signs[0]), self.mixture_)
+        told = np.where(bad, None, [mixture for mixture, _ in fits])
+        self.balance_, doubtful = find_balance(X, self, histograms, told)
         warn_of_doubts(self, *map(np.array, signs), doubtful)
         return self
 

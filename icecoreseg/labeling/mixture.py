@@ -46,20 +46,34 @@ class Mixture:
             constant = np.log(self.weights[:, None]) - 0.5 * np.log(2 * np.pi * variances)
         return constant - 0.5 * deviation**2 / variances
 
-    def posterior(self, levels, prior_exponent=1.0):
+    def posterior(self, levels, prior_exponent=1.0, balance=0.0):
         """Probability of every component given the grey level, equation (2).
 
         The weights enter to the power `prior_exponent`: 1 is the posterior of the mixture,
-        0 takes all components as equally frequent.
+        0 takes all components as equally frequent. `balance` moves the grey level at which
+        the outer two are as likely towards the darker one, in distances of their means.
+        """
+        joint = self._tempered(levels, prior_exponent)
+        joint[-1] += balance * self.separation**2
+        return _normalise(joint)[0]
 
-        Outside the range of the means the posterior is held at its value at the nearest
-        mean if the variances differ: with free variances a very dark voxel would
-        otherwise turn to ice.
+    def place(self, levels, prior_exponent):
+        """How far grey levels lie from that at which the outer two components are as likely.
+
+        In distances of their means, told by the log-odds: exact if the variances are tied.
+        """
+        joint = self._tempered(levels, prior_exponent)
+        return (joint[-1] - joint[0]) / self.separation**2
+
+    def _tempered(self, levels, prior_exponent):
+        """`log_joint` with the weights to a power.
+
+        Outside the range of the means it is held at its value at the nearest mean if the
+        variances differ: with free variances a very dark voxel would otherwise turn to ice.
         """
         if np.ptp(self.variances) > 0:
             levels = np.clip(levels, self.means[0], self.means[-1])
-        tempered = replace(self, weights=self.weights**prior_exponent)
-        return _normalise(tempered.log_joint(levels))[0]
+        return replace(self, weights=self.weights**prior_exponent).log_joint(levels)
 
     @property
     def separation(self):
