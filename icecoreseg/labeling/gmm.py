@@ -52,7 +52,7 @@ class GMMLabeler(Labeler):
     smoothing : "auto", float, (float, float, float) or None
         Standard deviation in voxels of the Gaussian smoothing before the fit, for all axes
         or for (z, y, x). The outside does not bleed into the rim. None: no smoothing.
-        "auto": 0.5 to 1.25 for all axes, by the noise of a few slices.
+        "auto": 0.5 to 1.25 for all axes, by the noise of a few slices of the stack in `fit`.
     sharpening : float
         Weight a of an unsharp mask in the smoothing, ``(1 + a) G(sigma) - a G(2 sigma)``:
         gives back the small structures that smoothing and scanner blur. 0: plain Gaussian.
@@ -94,17 +94,15 @@ class GMMLabeler(Labeler):
         Distance of the outer means in standard deviations (d'). Below 2 the two phases
         overlap too much for labels to be trusted: ``fit`` warns, and names the slices.
     fell_back_ : array of shape (n_slices,), bool
-        Slices that do not show two phases like those of the stack (blank ones, one phase
-        only, an artefact) and borrow means and variances, moved to their own peak. ``fit``
-        warns of them.
+        Slices that do not show two phases like those of the stack (blank, one phase only, an
+        artefact) and borrow means and variances, moved to their own peak. ``fit`` warns.
     balance_ : float
         How far the threshold is moved towards air, in the distance of a slice's means (log-odds
         of ice: that times ``separation_`` squared); 0 if nothing tells it.
     smoothing_ : (float, float, float)
         Standard deviations (z, y, x) of the smoothing.
     mixture_ : Mixture
-        The anchor: the median of the slices with clear phases, or the mixture of the whole
-        stack if there are none.
+        The anchor: median of the slices with clear phases; if none are, that of the stack.
     phases_ : array of shape (n_known, 2)
         Grey levels of air and ice in the slices that show both, as brightness drifts.
 
@@ -115,9 +113,9 @@ class GMMLabeler(Labeler):
 
     Notes
     -----
-    ``predict`` fits the mixtures of the slices that it is given; what it takes from ``fit`` is
-    the anchor and the balance. With smoothing along z a label depends on neighbouring slices (five
-    on either side by default); lazy stacks are computed with that overlap, to the same labels.
+    ``predict`` fits the mixtures of the slices that it is given; anchor and balance are from
+    ``fit``. With smoothing along z a label depends on neighbouring slices (five on either side by
+    default); lazy stacks are computed with that overlap, to the same labels.
 
     References
     ----------
