@@ -175,7 +175,7 @@ def _majority(level, places, against, limit):
     They must lie on either side and agree with each other: where a specimen ends or is broken
     aslant, a slice may differ from all of its neighbours and be right.
     """
-    nearest = np.abs(places) <= NEAREST
+    nearest = (np.abs(places) <= NEAREST) & (places != 0)
     against = against & nearest
     sides = [level[against & side] for side in (places < 0, places > 0)]
     if against.sum() <= (nearest & ~against).sum() or not all(map(len, sides)):

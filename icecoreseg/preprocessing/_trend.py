@@ -16,7 +16,7 @@ _N_ROUNDS = 5
 _NORMAL_MAD = 1.48
 _LEAST_SCATTER = 0.15  # pixels, of lines of solid ice
 _CLEAR = 4.0  # standard errors; errors of neighbours are alike, which doubles them
-_FEWEST = 4  # slices
+_FEWEST = 5  # slices
 _BETTER = 0.7  # of what slices differ without the change is left by it, or there is none
 _CAP = 3.0  # times what alike slices may differ: unlike ones all weigh the same
 _STRETCH = 0.5  # pixels: less is not worth it
@@ -125,7 +125,8 @@ def _slopes(radii, places):
         left = apart - slope * along
         usual = np.maximum(_NORMAL_MAD * np.median(np.abs(left), axis=0), _LEAST_SCATTER)
         weights = 1 / (1 + (left / (2 * usual)) ** 2)
-    error = np.sqrt((weights * left**2).sum(axis=0) / total / (along**2).sum(axis=0))
+    free = np.maximum(total - 2, 1)  # two are spent on each line
+    error = np.sqrt((weights * left**2).sum(axis=0) / free / (along**2).sum(axis=0))
     return slope * np.maximum(0, 1 - (_CLEAR * error / np.maximum(np.abs(slope), 1e-9)) ** 2)
 
 

@@ -57,8 +57,9 @@ class CoreMasker(StackTransformer):
     In every slice, at reduced size, a casing is sought: a thin circle around everything that is
     bright all round. Up to thirteen neighbouring slices (five of more than 8 million pixels),
     as far as they are alike, are then searched together, because each shows other grains at the
-    rim and the same breaks; a slice that stands alone takes the outline of its neighbours, and
-    where the specimen leans they are moved over each other. Fragments in the gap are left out.
+    rim and the same breaks; where the specimen leans, tapers or is broken aslant they are moved
+    and stretched over each other. A slice that differs from neighbours on both sides which agree
+    takes their outline. Fragments in the gap are left out.
     A ball larger than the pores is rolled around their ice [2]_: where it enters, the specimen
     is broken. Elsewhere the outline is the convex hull of the ice, rounded where it is nearly
     an ellipse. From there it moves a little, to hold most ice for least air [1]_. No casing
