@@ -296,3 +296,13 @@ def test_a_drawing_has_its_air_beyond_it():
     masker = CoreMasker().fit(X)
     assert (masker.air_, masker.ice_) == (22, 115)
     assert overlap(masker.transform(X) > 0, specimen) >= 0.98
+
+
+@pytest.mark.parametrize(("kind", "least"), [("snow", 0.99), ("firn", 0.993), ("ice", 0.993)])
+def test_the_outside_of_a_masked_scan_is_not_beyond_the_view(kind, least):
+    """The zeros that it was masked with stand for air, as nothing else may."""
+    core = make_ice_core(kind, n_slices=8, n_columns=128, random_state=0)
+    X = np.where(core.mask_low, np.maximum(core.low, 1), 0)
+    masker = CoreMasker(outside=0).fit(X)
+    assert masker.air_ == 0
+    assert overlap(masker.transform(X) > 0, core.mask_low) >= least

@@ -188,3 +188,11 @@ def test_clean_cylinders_raise_no_alarm(kind):
     core = make_ice_core(kind, n_slices=12, n_columns=96, random_state=0, casing=False)
     mask = core_mask(core.low)
     assert (mask & core.mask_low).sum() > 0.97 * (mask | core.mask_low).sum()
+
+
+def test_a_ring_of_shards_has_no_body_to_judge_fragments_by():
+    rows, columns = np.mgrid[-100:100, -100:100]
+    distance, angle = np.hypot(rows, columns), np.arctan2(rows, columns)
+    grains = (distance > 70) & (distance < 80) & (np.sin(24 * angle) > -0.6)
+    for solid in (False, True):
+        assert np.array_equal(without_fragments(grains, solid=solid), grains)

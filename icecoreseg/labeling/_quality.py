@@ -73,12 +73,14 @@ def smooth_peak(histogram, sd):
 def clipped_ends(counts):
     """Whether the (lowest, highest) grey level holds what lies beyond it too: a spike.
 
-    If most voxels are there, these are the levels of the phases, and the scan has no noise.
+    If the lowest does, and most voxels are at the ends, these are the levels of phases without
+    noise, or an outside that is not marked.
     """
-    if len(counts) < 12 or 2 * (counts[0] + counts[-1]) > counts.sum():
+    if len(counts) < 12:
         return np.zeros(2, dtype=bool)
     ends = np.array([counts[:5], counts[:-6:-1]])
-    return ends[:, 0] > 3 * ends[:, 1:].mean(axis=1) + 10
+    spikes = ends[:, 0] > 3 * ends[:, 1:].mean(axis=1) + 10
+    return spikes & ~(spikes[0] and 2 * ends[:, 0].sum() > counts.sum())
 
 
 def _sample(values):

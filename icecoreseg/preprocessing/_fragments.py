@@ -54,7 +54,8 @@ def without_fragments(grains, *, solid=False):
     inner = _inner(grains)
     for step in _STEPS[:1] if solid else _STEPS:
         body = _body(grains, step)
-        if np.count_nonzero(body & inner) >= _TOGETHER * np.count_nonzero(grains & inner):
+        n_within = np.count_nonzero(body & inner)
+        if n_within and n_within >= _TOGETHER * np.count_nonzero(grains & inner):
             pieces, n_pieces = ndimage.label(grains & ~body, _SQUARE)
             if n_pieces == 0:
                 break

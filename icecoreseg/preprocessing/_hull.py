@@ -15,8 +15,11 @@ from icecoreseg.preprocessing._fan import ANGLES, WAVES
 _FINER = 2  # rays per angle
 _ICE = 0.5
 _WALL = 0.4  # of the casing's blur, on the scale of ice; nearer to it all is casing
-_SURE, _MOST_SURE = 4.0, 1.0
-"""Standard deviations of noise that ice exceeds for sure; the most that this comes to."""
+_BY_CHANCE = 0.1
+"""Pixels of a picture of air that noise may make as bright as the brightest of a grain."""
+
+_MOST_SURE = 1.0
+"""The brightest that a grain must be for that: many are not much brighter than ice is."""
 
 _SPECK = 4
 _LACKING = 0.15  # of what as many points would lack: grains are larger
@@ -51,9 +54,10 @@ def find_grains(smooth, shine, noise):
     -------
     bool array of shape (n_rows, n_columns)
     """
-    least = np.clip(_SURE * noise, _ICE, _MOST_SURE)
-    labels, _ = ndimage.label((smooth - shine > least) & (shine <= _WALL), np.ones((3, 3)))
+    labels, _ = ndimage.label((smooth - shine > _ICE) & (shine <= _WALL), np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
+    sure = smooth - shine > np.clip(-ndtri(_BY_CHANCE / smooth.size) * noise, _ICE, _MOST_SURE)
+    sizes[np.bincount(labels.ravel(), weights=sure.ravel()) == 0] = 0
     sizes[0] = 0
     return (sizes > _SPECK).take(labels)
 

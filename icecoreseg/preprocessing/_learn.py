@@ -22,6 +22,12 @@ _LEAST_BEYOND = 0.005
 _MOST_ALIKE = 0.15
 """Share of the other pixels that have that value, as noise is cut off; of more, it is air's."""
 
+_MOST_BESIDE = 0.1
+"""Share of ice, or casing, beside corners from which on these are the outside of a mask."""
+
+_REACH = 3
+"""Sampled pixels that lie beside a corner."""
+
 _CLEAR = 3.3
 """Gap between two classes, in standard deviations within them, from which on noise is harmless.
 
@@ -70,17 +76,23 @@ def learn_levels(slices, outside):
         if with_casing is not None:  # little ice, perhaps: the casing must not stand for it
             levels = two_levels(values_in_casing(slices, with_casing, _stride)) or levels
     if np.isnan(levels[1]):
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warnings.warn(message, UserWarning, stacklevel=3)
     return levels
 
 
 def _in_view(samples):
-    """(values, means) of the pixels in view; of every pixel, if these show one level only."""
-    values, means, beyond = (np.concatenate(parts) for parts in zip(*samples, strict=True))
+    """(values, means) of the pixels in view; of every pixel, if corners are the outside of a mask.
+
+    Around a field of view there is the air of the gap, around a mask the specimen.
+    """
+    values, means, beyond, beside = (np.concatenate(parts) for parts in zip(*samples, strict=True))
     rest = values[~beyond], means[~beyond]
-    if _is_scanned(rest[0], values[beyond]) and _two_levels(*rest):
-        return rest
-    return values, means
+    levels = _two_levels(*rest) if _is_scanned(rest[0], values[beyond]) else None
+    if levels is None:
+        return values, means
+    bright = np.count_nonzero(means[beside] > np.mean(levels))
+    is_mask = bright >= _MOST_BESIDE * np.count_nonzero(beside)
+    return (values, means) if is_mask and _two_levels(values, means) else rest
 
 
 def _two_levels(values, means):
@@ -106,7 +118,7 @@ def _most_frequent(values):
 
 
 def _samples(pixels):
-    """Pixels of one slice, the means of 3 x 3 pixels around them, and which lie beyond the view."""
+    """Pixels of a slice, means of 3 x 3 around them, which lie beyond the view, or beside."""
     rows, columns = (np.arange(0, edge, _stride(pixels.shape)) for edge in pixels.shape)
     around = [
         pixels[np.ix_(_within(rows + i, pixels.shape[0]), _within(columns + j, pixels.shape[1]))]
@@ -115,7 +127,9 @@ def _samples(pixels):
     ]
     means = sum(part.astype(np.float32) for part in around) / len(around)
     middle = around[len(around) // 2]
-    return middle.ravel(), means.ravel(), _beyond_view(middle).ravel()
+    beyond = _beyond_view(middle)
+    beside = ndimage.binary_dilation(beyond, np.ones((3, 3)), _REACH) & ~beyond
+    return middle.ravel(), means.ravel(), beyond.ravel(), beside.ravel()
 
 
 def _stride(shape):

@@ -33,6 +33,13 @@ _BAND = 6.0
 _FINE_STEPS = (0.2, 0.5)
 _LEAST_TISSUE = 0.002
 _DOUBT = 0.4  # of the ball's radius, if there were next to no ice
+_VAGUE = 0.15, 0.25
+"""Radius of the ball in that of the specimen from which on a line is vague, and wholly so.
+
+In pictures of a hundred pixels, where the rim holds few grains, even one slice of firn or ice may
+cut in by a tenth of the radius.
+"""
+
 _SHALLOW, _DEEP = 0.15, 0.9  # of the ball's radius
 _PIXELS = 2.0  # and more, for the grid
 _BEYOND = 2.0  # pixels that a line at the picture's edge goes on, lest chords cut the edge off
@@ -68,7 +75,7 @@ def look(image):
         A first one, by this slice alone.
     doubt : float
         Pixels by which it may be wrong on the whole, for want of grains at the rim: the wider
-        pores are, and the less ice there is between them.
+        pores are, and the less ice there is between them, or the fewer of them fit in.
     """
     smooth = ndimage.uniform_filter(image, 3)
     casing = find_casing(image, smooth)
@@ -81,7 +88,8 @@ def look(image):
     ice, grains = clear_fragments(ice, grains, solid=True)
     line, _, ball = _unbroken_hull(grains)
     area = np.pi * (line.radii**2).mean()
-    return pack(ice, grains), wall, line, _DOUBT * ball * max(0, 1 - grains.sum() / area)
+    coarse = np.interp(ball / line.radii.mean(), _VAGUE, (0, 1))
+    return pack(ice, grains), wall, line, _DOUBT * ball * max(1 - grains.sum() / area, coarse)
 
 
 def find_outline(ice, grains, wall, *, weed=True):
