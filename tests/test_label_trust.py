@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from icecoreseg import ICE, GMMLabeler
 from icecoreseg.datasets import make_ice_core
 from icecoreseg.labeling._noise import choose_smoothing
+from icecoreseg.labeling._quality import clipped_share
 
 AIR_GREY, ICE_GREY = 35.0, 110.0
 CONTRAST = ICE_GREY - AIR_GREY
@@ -154,6 +155,12 @@ def test_a_saturated_scan_is_named(brighter):
     else:
         with pytest.warns(UserWarning, match=r"slices \[0-15\] .* the scan is saturated"):
             labeler.fit(X)
+
+
+def test_one_dark_voxel_does_not_make_the_others_saturated():
+    X = np.full((3, 12, 12), 12, dtype=np.uint8)
+    X[0, 0, 0] = 1
+    assert clipped_share(X) == 0
 
 
 @pytest.mark.filterwarnings("ignore:The slices")

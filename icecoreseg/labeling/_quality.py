@@ -73,14 +73,15 @@ def smooth_peak(histogram, sd):
 def clipped_ends(counts):
     """Whether the (lowest, highest) grey level holds what lies beyond it too: a spike.
 
-    If the lowest does, and most voxels are at the ends, these are the levels of phases without
-    noise, or an outside that is not marked.
+    If most voxels are at the ends, and the lowest does or noise has no flank beside the highest,
+    these are the levels of phases without noise, or an outside that is not marked.
     """
     if len(counts) < 12:
         return np.zeros(2, dtype=bool)
     ends = np.array([counts[:5], counts[:-6:-1]])
     spikes = ends[:, 0] > 3 * ends[:, 1:].mean(axis=1) + 10
-    return spikes & ~(spikes[0] and 2 * ends[:, 0].sum() > counts.sum())
+    drawn = 2 * ends[:, 0].sum() > counts.sum() and (spikes[0] or not ends[1].all())
+    return spikes & ~drawn
 
 
 def _sample(values):
