@@ -145,9 +145,9 @@ def test_grey_levels_cut_off_at_black_do_not_look_like_a_clean_scan():
     assert GMMLabeler().fit(X).smoothing_[0] > 1.1
 
 
-@pytest.mark.parametrize("brighter", [0, 100, 140, 170])
+@pytest.mark.parametrize("brighter", [0, 100, 140])
 def test_a_saturated_scan_is_named(brighter):
-    """What lies beyond 255 is gone: of ice of 250 a third of the voxels is white, of 280 most."""
+    """What lies beyond 255 is gone: ice of 250 with its noise is white in a third of the voxels."""
     X = np.minimum(scan(ice_fraction(0.2), 0.2) + brighter, 255)
     labeler = GMMLabeler(smoothing=(0, 1.1, 1.1))
     if brighter < 140:
