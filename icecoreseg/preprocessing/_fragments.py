@@ -137,7 +137,8 @@ def _loose(body, pieces, limit):
     sizes = np.bincount(pieces.ravel())
     loose = sizes > 0
     loose[0] = False
-    corners = [_corners(pieces[box] == n, box) for n, box in _boxes(pieces)]
+    boxes = enumerate(ndimage.find_objects(pieces), 1)
+    corners = [_corners(pieces[box] == n, box) for n, box in boxes]
     hull = _corners(body, (slice(0, None),) * 2)
     while True:
         hull = ConvexHull(hull)
@@ -148,10 +149,6 @@ def _loose(body, pieces, limit):
         loose &= ~back
         own = [corners[n - 1] for n in np.flatnonzero(back)]
         hull = np.concatenate([hull.points[hull.vertices], *own])
-
-
-def _boxes(pieces):
-    return enumerate(ndimage.find_objects(pieces), 1)
 
 
 def _corners(mask, box):

@@ -54,12 +54,13 @@ def find_grains(smooth, shine, noise):
     -------
     bool array of shape (n_rows, n_columns)
     """
-    labels, _ = ndimage.label((smooth - shine > _ICE) & (shine <= _WALL), np.ones((3, 3)))
-    sizes = np.bincount(labels.ravel())
-    sure = smooth - shine > np.clip(-ndtri(_BY_CHANCE / smooth.size) * noise, _ICE, _MOST_SURE)
-    sizes[np.bincount(labels.ravel(), weights=sure.ravel()) == 0] = 0
-    sizes[0] = 0
-    return (sizes > _SPECK).take(labels)
+    bright = smooth - shine
+    labels, n_pieces = ndimage.label((bright > _ICE) & (shine <= _WALL), np.ones((3, 3)))
+    least = np.clip(-ndtri(_BY_CHANCE / smooth.size) * noise, _ICE, _MOST_SURE)
+    sure = np.zeros(n_pieces + 1, dtype=bool)
+    sure[labels[bright > least]] = True
+    sure[0] = False
+    return (sure & (np.bincount(labels.ravel()) > _SPECK)).take(labels)
 
 
 def noise_left(image, smooth):

@@ -53,7 +53,7 @@ def learn_levels(slices, outside):
     slices : iterable of arrays of shape (n_rows, n_columns)
         Of a raw scan; gone through more than once.
     outside : float or int
-        Value that a slice may hold besides grey levels.
+        The outside value that is declared: if it is not NaN, slices must hold none.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def learn_levels(slices, outside):
     Raises
     ------
     ValueError
-        If a slice holds infinite values.
+        If a slice holds infinite values, or NaN that is not declared.
     """
     values, means = _in_view([_samples(check_grey_values(s, outside)) for s in slices])
     with_casing = levels_with_casing(values)

@@ -186,9 +186,10 @@ def _majority(level, places, against, limit):
 
 def _notable(found):
     """Which slices are borrowed, and at which the outline changes for long."""
-    nothing = False, False, False
-    flags = [nothing if around is None else around[-3:] for around in found]
-    outvoted, borrowed, stepped = np.array(flags, dtype=bool).reshape(-1, 3).T
+    outvoted, borrowed, stepped = (
+        np.array([around is not None and getattr(around, name) for around in found], dtype=bool)
+        for name in ("outvoted", "borrowed", "stepped")
+    )
     return borrowed, stepped & ~outvoted & ~np.roll(outvoted, 1)
 
 
