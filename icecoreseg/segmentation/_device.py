@@ -34,16 +34,29 @@ def choose_device(device):
     return chosen
 
 
+def half_type(device):
+    """Number format of predictions and products: of 16 bits on CUDA, where it has bfloat16 that.
+
+    Examples
+    --------
+    >>> half_type(torch.device("cpu"))
+    torch.float32
+    """
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
 def half_precision(device):
     """Context of mixed precision on CUDA; float32 on the CPU, where half is far slower."""
     if device.type != "cuda":
         return nullcontext()
-    return torch.autocast("cuda", dtype=_half_type())
+    return torch.autocast("cuda", dtype=half_type(device), cache_enabled=False)
 
 
 def loss_scaler(device):
     """Scaler that keeps float16 gradients from vanishing; idle for bfloat16 and on the CPU."""
-    needed = device.type == "cuda" and _half_type() is torch.float16
+    needed = device.type == "cuda" and half_type(device) is torch.float16
     return torch.amp.GradScaler(device.type, enabled=needed)
 
 
@@ -150,7 +163,3 @@ class Fetched:
         if self._arrived is not None:
             self._arrived.synchronize()
         return self._host
-
-
-def _half_type():
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -65,6 +65,11 @@ class UNet(nn.Module):
             self.add_module(name, layer)
 
     @property
+    def activates_skips(self):
+        """Whether there is an activation after the even convolutions, and the first."""
+        return self.architecture != "bagherzadeh2023"
+
+    @property
     def stride(self):
         """Rows and columns of the input must be multiples of this."""
         return 2 ** len(self.widths)
@@ -76,37 +81,54 @@ class UNet(nn.Module):
 
     def stem(self, x):
         """First features at full resolution; also the first skip."""
-        return self._even(self.conv1(x))
+        return self._even("conv1", x)
 
     def body(self, x):
         """All that happens below full resolution: features (n, width, rows / 2, columns / 2)."""
         skips = []
         for level in range(1, len(self.widths)):
-            x = self._even(getattr(self, f"conv{2 * level}")(x))
+            x = self._even(f"conv{2 * level}", x)
             skips.append(x)
-            x = halve(getattr(self, f"conv{2 * level + 1}")(x))
-        x = self._even(getattr(self, f"conv{2 * len(self.widths)}")(x))
+            x = self._odd(f"conv{2 * level + 1}", x)
+        x = self._even(f"conv{2 * len(self.widths)}", x)
         for step, skip in enumerate(reversed(skips), start=1):
-            x = self._merge(getattr(self, f"up{step}_conv"), x, skip)
+            x = self._merge(step, x, skip)
         return x
 
     def head(self, below, first):
         """Logits from the features below and the first skip."""
-        return self.output(self._merge(getattr(self, f"up{len(self.widths)}_conv"), below, first))
+        return self._convolve("output", self._merge(len(self.widths), below, first))
 
-    def _even(self, x):
-        """The published network has no activation here."""
-        return x if self.architecture == "bagherzadeh2023" else F.relu_(x)
+    def _weights(self, name):
+        """Weights and bias of a layer."""
+        layer = getattr(self, name)
+        return layer.weight, layer.bias
 
-    def _merge(self, layer, below, skip):
+    def _halves(self, step):
+        """Kernel for the features below, folded, weights for the skip, and bias."""
+        weight, bias = UNet._weights(self, f"up{step}_conv")
+        n_skip = skip_widths(self.widths)[step - 1]
+        return fold_kernel(weight[:, :-n_skip]), weight[:, -n_skip:], bias
+
+    def _convolve(self, name, x):
+        return F.conv2d(x, *self._weights(name), padding=1)
+
+    def _even(self, name, x):
+        """Convolve and activate; the published network has no activation here."""
+        x = self._convolve(name, x)
+        return F.relu_(x) if self.activates_skips else x
+
+    def _odd(self, name, x):
+        return halve(self._convolve(name, x))
+
+    def _merge(self, step, below, skip):
         """Upsample x2, concatenate the skip, convolve, activate."""
         if not self.folded:
             above = F.interpolate(below, scale_factor=2, mode="nearest")
-            return F.relu_(layer(torch.cat([above, skip], dim=1)))
-        n_below = below.shape[1]
-        kernel = fold_kernel(layer.weight[:, :n_below])
-        x = F.conv_transpose2d(below, kernel, layer.bias, stride=2, padding=1)
-        return F.relu_(add_convolved(x, skip, layer.weight[:, n_below:]))
+            return F.relu_(self._convolve(f"up{step}_conv", torch.cat([above, skip], dim=1)))
+        kernel, of_skip, bias = self._halves(step)
+        x = F.conv_transpose2d(below, kernel, bias, stride=2, padding=1)
+        return F.relu_(add_convolved(x, skip, of_skip))
 
 
 def strip_rows(x):
@@ -156,10 +178,21 @@ def layer_table(widths=WIDTHS, n_channels=1):
         encoder += [width, width]
     table = [(f"conv{i}", *pair) for i, pair in enumerate(pairwise(encoder), start=1)]
     below = widths[-1]
-    for step, (skip, width) in enumerate(zip([*widths[-2::-1], widths[0]], decoder, strict=True)):
-        table.append((f"up{step + 1}_conv", below + skip, width))
+    for step, (skip, width) in enumerate(zip(skip_widths(widths), decoder, strict=True), start=1):
+        table.append((f"up{step}_conv", below + skip, width))
         below = width
     return [*table, ("output", below, 1)]
+
+
+def skip_widths(widths):
+    """Features that come beside those from below, one number per step of the decoder.
+
+    Examples
+    --------
+    >>> skip_widths(WIDTHS)
+    (112, 92, 72, 52, 32, 32)
+    """
+    return (*widths[-2::-1], widths[0])
 
 
 def fold_kernel(weight):

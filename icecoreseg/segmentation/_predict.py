@@ -27,13 +27,16 @@ from icecoreseg.segmentation._device import (
 from icecoreseg.segmentation._loss import void_aware_loss
 from icecoreseg.segmentation._survey import ice_share, labels_to_keep
 from icecoreseg.segmentation._tiling import fitting_logits, slices_at_once
+from icecoreseg.segmentation._wide import FusedUNet
 
 _ONE_AT_A_TIME = threading.Lock()
 """Torch uses every core for one slice; dask's threads would only multiply the memory."""
 
 
 def place(network, device):
-    """Put the network on a device, ready to predict."""
+    """Put the network on a device, ready to predict; on CUDA that is a copy in another form."""
+    if device.type == "cuda":
+        return FusedUNet(network, device)
     return network.to(device, memory_format=memory_format(device, training=False)).eval()
 
 
@@ -178,9 +181,10 @@ def validation_scores(network, slabs, *, grey, tile_size, threshold):
         "valid_dice_air" of the labels at `threshold`, fractions of 0.5 counting as ice.
     """
     counts = np.zeros((2, 3), dtype=np.int64)
-    sums = torch.zeros(2, dtype=torch.float64, device=next(network.parameters()).device)
-    network.eval()
-    options = {"network": network, "grey": grey, "tile_size": tile_size}
+    device = next(network.parameters()).device
+    sums = torch.zeros(2, dtype=torch.float64, device=device)
+    placed = place(network, device) if device.type == "cuda" else network.eval()
+    options = {"network": placed, "grey": grey, "tile_size": tile_size}
     for truth, found in fetched(_compared(slabs, threshold, sums, options)):
         counts += confusion_counts(truth.numpy(), found.numpy()).sum(axis=0)
     network.train()

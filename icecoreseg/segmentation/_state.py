@@ -10,6 +10,7 @@ import torch
 from icecoreseg.segmentation._device import loss_scaler, memory_format
 from icecoreseg.segmentation._distributed import share
 from icecoreseg.segmentation._loss import void_aware_loss
+from icecoreseg.segmentation._wide import WideUNet
 
 WARM_UP = 0.05
 """Share of the steps during which the learning rate rises."""
@@ -23,7 +24,7 @@ class TrainingState:
     ----------
     network : torch.nn.Module
     forward : callable
-        The network, or its wrapper where several processes train together.
+        The network in the form in which the device trains it, perhaps wrapped.
     optimizer : torch.optim.Optimizer
     scaler : torch.amp.GradScaler
     epoch, batch : int
@@ -98,7 +99,8 @@ def new_state(network, device):
     """Put the network on its device and give it an optimiser."""
     network = network.to(device, memory_format=memory_format(device, training=True)).train()
     optimizer = torch.optim.Adam(network.parameters(), fused=device.type == "cuda")
-    return TrainingState(network, share(network, device), optimizer, loss_scaler(device))
+    forward = WideUNet(network) if device.type == "cuda" else network
+    return TrainingState(network, share(forward, device), optimizer, loss_scaler(device))
 
 
 def copy_weights(network):

@@ -6,7 +6,7 @@ slice gives.
 """
 
 from itertools import pairwise
-from math import prod
+from math import isqrt, prod
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,6 +17,9 @@ from icecoreseg.segmentation._network import halve, strip_rows
 
 HALO = 256
 """Pixels around a tile, for the paper's network with six poolings."""
+
+BUSY_PIXELS = 2**24
+"""Pixels at once on CUDA, if they fit: four slices of 2048 x 2048, about 4 GB of features."""
 
 SMALLEST_TILE = 128
 """Smaller tiles would hardly need less memory, for they read `HALO` on each side."""
@@ -60,31 +63,38 @@ def slice_logits(network, x, *, tile_size):
 
 
 _FITS: WeakKeyDictionary = WeakKeyDictionary()
-"""Tile size that the device's memory was found to hold, per network."""
+"""Pixels at once that the device's memory was found to hold, per network."""
+
+
+def pixels_at_once(network, tile_size):
+    """Pixels that run together: those of a tile, and no fewer than keep a fast card busy."""
+    return _FITS.get(network, max(tile_size**2, BUSY_PIXELS))
 
 
 def slices_at_once(network, shape, tile_size):
-    """How many slices run together: as many as have the pixels of a tile; on the CPU one."""
+    """How many slices run together; on the CPU one."""
     if next(network.parameters()).device.type == "cpu":
         return 1
-    return max(1, min(tile_size, _FITS.get(network, tile_size)) ** 2 // prod(shape))
+    return max(1, pixels_at_once(network, tile_size) // prod(shape))
 
 
 def fitting_logits(network, x, *, tile_size):
-    """`slice_logits`, with fewer slices at once and smaller tiles if memory does not suffice.
+    """`slice_logits`, with fewer slices at once, then smaller tiles, if memory does not suffice.
 
     What was found to fit is remembered while the network lives.
     """
     while True:
-        size = min(tile_size, _FITS.get(network, tile_size))
+        pixels = pixels_at_once(network, tile_size)
+        size = min(tile_size, isqrt(pixels))
         try:
-            n = max(1, size**2 // prod(x.shape[2:]))
-            parts = [slice_logits(network, part, tile_size=size) for part in x.split(n)]
+            parts = x.split(max(1, pixels // prod(x.shape[2:])))
+            parts = [slice_logits(network, part, tile_size=size) for part in parts]
             return parts[0] if len(parts) == 1 else torch.cat(parts)
         except torch.cuda.OutOfMemoryError:
-            if size // 2 < min(SMALLEST_TILE, *x.shape[2:]):
+            fewer = min(pixels, x[:, 0].numel()) // 4
+            if isqrt(fewer) < min(SMALLEST_TILE, *x.shape[2:]):
                 raise
-            _FITS[network] = size // 2
+            _FITS[network] = fewer
         torch.cuda.empty_cache()  # behind the handler, which still holds what did not fit
 
 

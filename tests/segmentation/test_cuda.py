@@ -4,6 +4,9 @@ Skipped where there is no CUDA device. Half precision keeps about three digits, 
 are compared with a tolerance; patches and labels of the store are compared exactly.
 """
 
+import warnings
+from contextlib import contextmanager
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -11,9 +14,10 @@ import torch
 
 from icecoreseg import OUTSIDE
 from icecoreseg.segmentation import _device, _run
-from icecoreseg.segmentation._device import to_device
+from icecoreseg.segmentation._device import half_precision, to_device
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._predict import place, slab_logits
+from icecoreseg.segmentation._replay import recorded
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import new_state
 from icecoreseg.segmentation._store import SliceStore
@@ -28,13 +32,17 @@ pytestmark = [
 CUDA = torch.device("cuda")
 
 
-@pytest.fixture
+@contextmanager
 def never_waiting():
     """Anything that waits for the device raises."""
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    yield
-    torch.cuda.set_sync_debug_mode("default")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls the mode a prototype
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.fixture
@@ -104,34 +112,83 @@ def test_threads_work_in_the_stream_of_the_caller(core):
         torch.testing.assert_close(x.cpu(), wanted, rtol=0, atol=0, equal_nan=True)
 
 
-def test_steps_do_not_wait(core, never_waiting):
+def test_steps_do_not_wait(core):
     """Neither the patches, nor forward, backward, the optimiser, and the loss of a step."""
     state = new_state(initialise(UNet((4, 6)), seed=0), CUDA)
     if state.scaler.is_enabled():
         pytest.skip("a card without bfloat16 has to look at the gradients")
-    torch.cuda.set_sync_debug_mode("default")
+    state.forward = recorded(state.forward, (8, 1, 16, 16), CUDA)
     store = SliceStore([core[0]], [core[1]], device=CUDA, budget=2**30, join=True)
     options = {"patch_size": 16, "batch_size": 8, "n_batches": 9, "seed": 0}
     sampler = PatchSampler(store, survey([core[0]], [core[1]], outside=0), **options)
     batches = sampler.batches(0)
     state.late.append(train_step(state, *next(batches), 1e-3))  # memory, and choice of algorithms
-    torch.cuda.set_sync_debug_mode("error")
-    for x, target in batches:
-        state.late.append(train_step(state, x, target, 1e-3))
-    torch.cuda.set_sync_debug_mode("default")
+    with never_waiting():
+        for x, target in batches:
+            state.late.append(train_step(state, x, target, 1e-3))
     settle(state)
     assert np.isfinite(state.sums).all()
 
 
-def test_prediction_does_not_wait(core, never_waiting):
+def test_prediction_does_not_wait(core):
     network = place(initialise(UNet((4, 6)), seed=0), CUDA)
     options = {"network": network, "grey": GreyScale(100.0, 40.0, 0), "tile_size": 64}
-    torch.cuda.set_sync_debug_mode("default")
     list(slab_logits(core[0], **options))
-    torch.cuda.set_sync_debug_mode("error")
-    logits = list(slab_logits(core[0], **options))
-    torch.cuda.set_sync_debug_mode("default")
+    with never_waiting():
+        logits = list(slab_logits(core[0], **options))
     assert torch.isfinite(torch.cat(logits).cpu()[torch.from_numpy(core[0] != 0)]).all()
+
+
+@pytest.mark.parametrize("architecture", ["unet", "light", "bagherzadeh2023"])
+@pytest.mark.parametrize("context", [0, 1])
+def test_one_pass_per_layer_gives_what_the_network_gives(architecture, context):
+    """Fused with bias and activation, in half precision, against float32 in plain layers."""
+    network = UNet(architecture=architecture, context_slices=context)
+    network = initialise(network, seed=0).eval()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 1 + 2 * context, 192, 128, generator=generator)
+    with torch.inference_mode():
+        expected, found = network(x), place(network, CUDA)(x.to(CUDA)).float().cpu()
+    assert (found - expected).norm() < 0.02 * expected.norm()
+
+
+@pytest.mark.parametrize("architecture", ["unet", "bagherzadeh2023"])
+def test_recorded_passes_give_what_is_launched_one_by_one(architecture):
+    """Logits and gradients, on other values and weights than those of the recording."""
+    network = initialise(UNet(architecture=architecture), seed=0)
+    forward = new_state(network, CUDA).forward
+    played = recorded(forward, (4, 1, 64, 64), CUDA)
+    assert played is not forward
+    with torch.no_grad():
+        network.conv3.weight.mul_(1.5)
+    generator, results = torch.Generator().manual_seed(0), []
+    x = torch.randn(4, 1, 64, 64, generator=generator).to(CUDA)
+    for call in (forward, played):
+        network.zero_grad()
+        with half_precision(CUDA):
+            logits = call(x)
+        logits.float().square().mean().backward()
+        results.append([logits.detach().float().clone(), *(p.grad for p in network.parameters())])
+    for one_by_one, as_one in zip(*results, strict=True):
+        assert (one_by_one - as_one).norm() < 0.02 * one_by_one.norm()
+    assert played(x[:2]).shape == (2, 1, 64, 64)
+
+
+def test_validation_sees_the_latest_weights(core):
+    model = tiny_unet(device="cuda", max_epochs=3, batches_per_epoch=5)
+    model.fit(*core, validation_data=make_core(5))
+    losses = [epoch["valid_loss"] for epoch in model.history_]
+    assert len(set(losses)) == 3
+
+
+def test_training_where_a_recording_does_not_fit(core, little_memory, monkeypatch):
+    """No room for all features of a batch: passes are launched one by one, in parts."""
+    taken = []
+    monkeypatch.setattr(_run, "recorded", lambda *a: taken.append(recorded(*a)) or taken[-1])
+    model = tiny_unet(device="cuda", widths=(64, 64), batch_size=2048, batches_per_epoch=2)
+    model.fit(*core)
+    assert isinstance(taken[0], torch.nn.Module)  # not a recording
+    assert np.isfinite(model.history_[0]["train_loss"])
 
 
 def test_a_slice_that_does_not_fit_is_cut(little_memory):

@@ -61,8 +61,10 @@ def test_out_of_memory_means_fewer_slices_then_smaller_tiles(network, x, monkeyp
 def test_slices_run_together_on_cuda_only(network):
     assert slices_at_once(network, (224, 224), 2048) == 1
     meta = network.to("meta")
-    assert slices_at_once(meta, (224, 224), 2048) == 83
-    assert slices_at_once(meta, (2048, 2048), 2048) == slices_at_once(meta, (4000, 4000), 2048) == 1
+    assert slices_at_once(meta, (224, 224), 2048) == 334
+    assert slices_at_once(meta, (2048, 2048), 2048) == 4
+    assert slices_at_once(meta, (4000, 4000), 2048) == slices_at_once(meta, (9000, 9000), 2048) == 1
+    assert slices_at_once(meta, (4096, 4096), 8192) == 4
 
 
 @pytest.mark.parametrize("context", [0, 1])

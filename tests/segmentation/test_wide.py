@@ -1,0 +1,72 @@
+"""The forms that CUDA is given compute what the network computes; here on the CPU."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from icecoreseg.segmentation._network import UNet, initialise
+from icecoreseg.segmentation._replay import recorded
+from icecoreseg.segmentation._wide import FusedUNet, WideUNet, widened
+
+ARCHITECTURES = ["unet", "light", "bagherzadeh2023"]
+
+
+def network_and_batch(architecture="unet", context=0, widths=None):
+    network = UNet(widths, architecture=architecture, context_slices=context)
+    network = initialise(network, seed=1).double()
+    generator = torch.Generator().manual_seed(0)
+    return network, torch.randn(2, 1 + 2 * context, 128, 64, generator=generator).double()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("context", [0, 1])
+def test_padded_features_change_neither_logits_nor_gradients(architecture, context):
+    network, x = network_and_batch(architecture, context)
+    results = []
+    for form in (network, WideUNet(network)):
+        network.zero_grad()
+        logits = form(x)
+        logits.square().mean().backward()
+        results.append([logits.detach(), *(p.grad.clone() for p in network.parameters())])
+    torch.testing.assert_close(*results)
+
+
+def test_parameters_are_shared():
+    network, x = network_and_batch(widths=(3, 5))
+    wide = WideUNet(network)
+    assert list(map(id, wide.parameters())) == list(map(id, network.parameters()))
+    with torch.no_grad():
+        network.output.bias.add_(3.0)
+    torch.testing.assert_close(wide(x), network(x))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("context", [0, 1])
+def test_fused_is_a_copy_that_gives_the_same(architecture, context):
+    network, x = network_and_batch(architecture, context)
+    network, x = network.float(), x.float()
+    fused = FusedUNet(network, torch.device("cpu"))
+    with torch.inference_mode():
+        expected = network(x)
+        torch.testing.assert_close(fused(x), expected, rtol=1e-4, atol=1e-4)
+        for weights in network.parameters():
+            weights.zero_()
+        torch.testing.assert_close(fused(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([8, 16]))
+@settings(deadline=None)
+def test_widened_adds_zeros_up_to_a_whole_pack(n_out, n_in, pack):
+    tensor = torch.ones(n_out, n_in, 3, 3)
+    wide = widened(tensor, 0, 1, pack=pack)
+    for length, before in zip(wide.shape[:2], (n_out, n_in), strict=True):
+        assert length % pack == 0
+        assert 0 <= length - before < pack
+    assert torch.equal(wide[:n_out, :n_in], tensor)
+    assert wide.sum() == tensor.sum()
+
+
+def test_there_is_nothing_to_record_on_the_cpu():
+    network, _ = network_and_batch(widths=(3, 5))
+    assert recorded(network, (2, 1, 8, 8), torch.device("cpu")) is network
