@@ -4,6 +4,8 @@ A step launches hundreds of small kernels. To say so one by one takes the host l
 card needs to run them; a recording is launched as one.
 """
 
+import warnings
+
 import torch
 from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
@@ -54,8 +56,10 @@ def _capture(run, shape, device, parameters):
     batch = torch.zeros(shape, device=device)
     batch = batch.to(memory_format=memory_format(device, training=True))
     weights = (weights.detach().requires_grad_() for weights in parameters)
-    try:
-        with tuned_convolutions():
+    with warnings.catch_warnings(), tuned_convolutions():
+        # Torch keeps what it warmed up with, and then warns of its stream (seen in 2.11).
+        warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
+        try:
             return torch.cuda.make_graphed_callables(run, (batch, *weights))
-    except torch.cuda.OutOfMemoryError:
-        return None
+        except torch.cuda.OutOfMemoryError:
+            return None
