@@ -5,6 +5,7 @@ card needs to run them; a recording is launched as one.
 """
 
 import warnings
+from functools import partial
 
 import torch
 from torch.func import functional_call
@@ -35,16 +36,17 @@ def recorded(forward, shape, device):
     if device.type != "cuda" or isinstance(forward, DistributedDataParallel):
         return forward
     names, parameters = zip(*forward.named_parameters(), strict=True)
-
-    def run(x, *weights):
-        with half_precision(device):  # a recording has to begin and to end it itself
-            return functional_call(forward, dict(zip(names, weights, strict=True)), x)
-
-    played = _capture(run, shape, device, parameters)
+    played = _capture(partial(_run, forward, names, device), shape, device, parameters)
     if played is None:
         torch.cuda.empty_cache()
         return forward
     return lambda x: played(x, *parameters) if x.shape == shape else forward(x)
+
+
+def _run(forward, names, device, x, *weights):
+    """Logits with other weights, in the mixed precision that a recording begins and ends itself."""
+    with half_precision(device):
+        return functional_call(forward, dict(zip(names, weights, strict=True)), x)
 
 
 def _capture(run, shape, device, parameters):

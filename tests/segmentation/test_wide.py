@@ -1,14 +1,18 @@
 """The forms that CUDA is given compute what the network computes; here on the CPU."""
 
+import warnings
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from icecoreseg.segmentation._network import UNet, initialise
-from icecoreseg.segmentation._replay import recorded
+from icecoreseg.segmentation._replay import _capture, _run, recorded
 from icecoreseg.segmentation._wide import FusedUNet, WideUNet, widened
 
+CPU = torch.device("cpu")
 ARCHITECTURES = ["unet", "light", "bagherzadeh2023"]
 
 
@@ -46,7 +50,7 @@ def test_parameters_are_shared():
 def test_fused_is_a_copy_that_gives_the_same(architecture, context):
     network, x = network_and_batch(architecture, context)
     network, x = network.float(), x.float()
-    fused = FusedUNet(network, torch.device("cpu"))
+    fused = FusedUNet(network, CPU)
     with torch.inference_mode():
         expected = network(x)
         torch.testing.assert_close(fused(x), expected, rtol=1e-4, atol=1e-4)
@@ -69,4 +73,28 @@ def test_widened_adds_zeros_up_to_a_whole_pack(n_out, n_in, pack):
 
 def test_there_is_nothing_to_record_on_the_cpu():
     network, _ = network_and_batch(widths=(3, 5))
-    assert recorded(network, (2, 1, 8, 8), torch.device("cpu")) is network
+    assert recorded(network, (2, 1, 8, 8), CPU) is network
+
+
+def test_what_is_recorded_is_the_network_of_the_weights_that_it_is_given(monkeypatch):
+    """Torch's warning of its own warm-up is not passed on."""
+
+    def record(run, arguments):
+        warnings.warn("The AccumulateGrad node's stream does not match ...", stacklevel=1)
+        return run
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+    network, x = network_and_batch(widths=(3, 5))
+    names = [name for name, _ in network.named_parameters()]
+    run = partial(_run, network, names, CPU)
+    played = _capture(run, x.shape, CPU, list(network.parameters()))
+    other = initialise(UNet((3, 5)), seed=2).double()
+    torch.testing.assert_close(played(x, *other.parameters()), other(x))
+
+
+def test_what_does_not_fit_is_not_recorded(monkeypatch):
+    def refuse(*_):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", refuse)
+    assert _capture(None, (2, 1, 8, 8), CPU, []) is None
