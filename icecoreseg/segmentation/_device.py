@@ -35,7 +35,7 @@ def choose_device(device):
 
 
 def half_type(device):
-    """Number format of predictions and products: of 16 bits on CUDA, where it has bfloat16 that.
+    """Number format that a device multiplies in: bfloat16 on CUDA, float16 on older cards.
 
     Examples
     --------
@@ -44,7 +44,9 @@ def half_type(device):
     """
     if device.type != "cuda":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # Torch says that all cards "support" bfloat16, which those before Ampere emulate.
+    native = torch.version.hip or torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if native else torch.float16
 
 
 def half_precision(device):

@@ -99,19 +99,13 @@ class UNet(nn.Module):
         """Logits from the features below and the first skip."""
         return self._convolve("output", self._merge(len(self.widths), below, first))
 
-    def _weights(self, name):
-        """Weights and bias of a layer."""
-        layer = getattr(self, name)
-        return layer.weight, layer.bias
-
     def _halves(self, step):
         """Kernel for the features below, folded, weights for the skip, and bias."""
-        weight, bias = UNet._weights(self, f"up{step}_conv")
-        n_skip = skip_widths(self.widths)[step - 1]
-        return fold_kernel(weight[:, :-n_skip]), weight[:, -n_skip:], bias
+        layer, n_skip = getattr(self, f"up{step}_conv"), skip_widths(self.widths)[step - 1]
+        return fold_kernel(layer.weight[:, :-n_skip]), layer.weight[:, -n_skip:], layer.bias
 
     def _convolve(self, name, x):
-        return F.conv2d(x, *self._weights(name), padding=1)
+        return getattr(self, name)(x)
 
     def _even(self, name, x):
         """Convolve and activate; the published network has no activation here."""

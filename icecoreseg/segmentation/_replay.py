@@ -4,6 +4,7 @@ A step launches hundreds of small kernels. To say so one by one takes the host l
 card needs to run them; a recording is launched as one.
 """
 
+import gc
 import warnings
 from functools import partial
 
@@ -14,12 +15,44 @@ from torch.nn.parallel import DistributedDataParallel
 from icecoreseg.segmentation._device import half_precision, memory_format, tuned_convolutions
 
 
+class Recording:
+    """A forward pass that is played back for batches of one shape, and runs as it is for others.
+
+    Attributes
+    ----------
+    forward : torch.nn.Module
+        What was recorded.
+    """
+
+    def __init__(self, forward, shape, played):
+        self.forward, self._shape, self._played = forward, shape, played
+        self._parameters = tuple(forward.parameters())
+
+    def __call__(self, x):
+        """Logits of a batch."""
+        if x.shape != self._shape:
+            return self.forward(x)
+        return self._played(x, *self._parameters)
+
+
+def one_by_one(forward):
+    """What was recorded, if it was; the memory of the recording comes free with it.
+
+    Recordings hold themselves alive, so that Python has to be told to look for them.
+    """
+    if not isinstance(forward, Recording):
+        return forward
+    forward = forward.forward
+    gc.collect()
+    return forward
+
+
 def recorded(forward, shape, device):
-    """The forward pass, played back for batches of one shape; as it is where that cannot be.
+    """The forward pass as a `Recording`; as it is where that cannot be.
 
     Nothing else may use the device while this records. It can't be done on the CPU, by
-    several processes that average their gradients, and without the memory to hold all
-    features of a batch.
+    several processes that average their gradients, on another device than torch's current
+    one, and without the memory to hold all features of a batch.
 
     Parameters
     ----------
@@ -33,14 +66,26 @@ def recorded(forward, shape, device):
     -------
     callable
     """
-    if device.type != "cuda" or isinstance(forward, DistributedDataParallel):
+    if isinstance(forward, DistributedDataParallel) or not _records_on(device):
         return forward
     names, parameters = zip(*forward.named_parameters(), strict=True)
-    played = _capture(partial(_run, forward, names, device), shape, device, parameters)
+    with torch.cuda.stream(torch.cuda.current_stream(device)):  # comes back if recording fails
+        played = _capture(partial(_run, forward, names, device), shape, device, parameters)
     if played is None:
         torch.cuda.empty_cache()
         return forward
-    return lambda x: played(x, *parameters) if x.shape == shape else forward(x)
+    return Recording(forward, shape, played)
+
+
+def _records_on(device):
+    """Whether torch would record what happens on this device.
+
+    It records the current one, by a stream that it makes once and for all.
+    """
+    if device.type != "cuda" or device.index not in (None, torch.cuda.current_device()):
+        return False
+    stream = torch.cuda.graph.default_capture_stream
+    return stream is None or stream.device.index == torch.cuda.current_device()
 
 
 def _run(forward, names, device, x, *weights):
@@ -55,6 +100,7 @@ def _capture(run, shape, device, parameters):
     The recording sees the parameters through tensors of its own on the same memory: it would
     otherwise tie the sums of their gradients to the stream that it was made in.
     """
+    gc.collect()
     batch = torch.zeros(shape, device=device)
     batch = batch.to(memory_format=memory_format(device, training=True))
     weights = (weights.detach().requires_grad_() for weights in parameters)
@@ -65,3 +111,10 @@ def _capture(run, shape, device, parameters):
             return torch.cuda.make_graphed_callables(run, (batch, *weights))
         except torch.cuda.OutOfMemoryError:
             return None
+        except RuntimeError as error:  # a driver, or a thread that uses the device meanwhile
+            reason = str(error).split("\n")[0]
+    warnings.warn(
+        f"The steps are launched one by one, which takes longer; recording them failed: {reason}",
+        stacklevel=2,
+    )
+    return None

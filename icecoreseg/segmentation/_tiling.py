@@ -68,14 +68,24 @@ _FITS: WeakKeyDictionary = WeakKeyDictionary()
 
 def pixels_at_once(network, tile_size):
     """Pixels that run together: those of a tile, and no fewer than keep a fast card busy."""
-    return _FITS.get(network, max(tile_size**2, BUSY_PIXELS))
+    return _FITS.get(_origin(network), max(tile_size**2, BUSY_PIXELS))
+
+
+def _origin(network):
+    """The network itself, or the one that it is a copy of."""
+    return getattr(network, "origin", (network,))[0]
+
+
+def _pixels(network, shape):
+    """Pixels of a slice, with those that fill it up to the network's stride."""
+    return prod(length + -length % network.stride for length in shape)
 
 
 def slices_at_once(network, shape, tile_size):
     """How many slices run together; on the CPU one."""
     if next(network.parameters()).device.type == "cpu":
         return 1
-    return max(1, pixels_at_once(network, tile_size) // prod(shape))
+    return max(1, pixels_at_once(network, tile_size) // _pixels(network, shape))
 
 
 def fitting_logits(network, x, *, tile_size):
@@ -83,18 +93,19 @@ def fitting_logits(network, x, *, tile_size):
 
     What was found to fit is remembered while the network lives.
     """
+    of_slice, smallest = _pixels(network, x.shape[2:]), min(SMALLEST_TILE, *x.shape[2:]) ** 2
     while True:
         pixels = pixels_at_once(network, tile_size)
         size = min(tile_size, isqrt(pixels))
         try:
-            parts = x.split(max(1, pixels // prod(x.shape[2:])))
+            parts = x.split(max(1, pixels // of_slice))
             parts = [slice_logits(network, part, tile_size=size) for part in parts]
             return parts[0] if len(parts) == 1 else torch.cat(parts)
         except torch.cuda.OutOfMemoryError:
-            fewer = min(pixels, x[:, 0].numel()) // 4
-            if isqrt(fewer) < min(SMALLEST_TILE, *x.shape[2:]):
+            tried = size**2 if of_slice > size**2 else min(pixels, len(x) * of_slice)
+            if tried <= smallest:
                 raise
-            _FITS[network] = fewer
+            _FITS[_origin(network)] = max(smallest, tried // 4)
         torch.cuda.empty_cache()  # behind the handler, which still holds what did not fit
 
 

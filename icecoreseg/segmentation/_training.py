@@ -18,6 +18,7 @@ from icecoreseg.segmentation._device import (
     tuned_convolutions,
 )
 from icecoreseg.segmentation._distributed import add_up, n_processes, total
+from icecoreseg.segmentation._replay import one_by_one
 from icecoreseg.segmentation._state import copy_weights
 
 MAX_GRADIENT_NORM = 1.0
@@ -168,7 +169,7 @@ def add_gradients(state, x, target, n_valid):
         except torch.cuda.OutOfMemoryError:
             if parts >= len(x) or n_processes() > 1:
                 raise  # processes that share a batch must stay in step
-            state.parts = 2 * parts
+            state.parts, state.forward = 2 * parts, one_by_one(state.forward)
         torch.cuda.empty_cache()  # behind the handler, which still holds what did not fit
 
 

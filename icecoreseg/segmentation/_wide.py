@@ -47,8 +47,12 @@ class WideUNet(UNet):
         """Logits, as of `UNet`."""
         return super().forward(widened(x, 1, pack=self.pack))[:, :1]
 
+    def _convolve(self, name, x):
+        return F.conv2d(x, *self._weights(name), padding=1)
+
     def _weights(self, name):
-        return self._widened(super()._weights(name))
+        layer = getattr(self, name)
+        return self._widened((layer.weight, layer.bias))
 
     def _halves(self, step):
         return self._widened(super()._halves(step))
@@ -77,18 +81,25 @@ class FusedUNet(WideUNet):
     """A copy for prediction, in half precision: a layer, its bias and its ReLU are one pass.
 
     Plain operations read and write all features three times per layer, and that, not the
-    products, is what takes the time.
+    products, is what takes the time. What is computed with is made once: weights that change
+    later, of the network or of the copy, are not seen.
 
     Parameters
     ----------
     network : UNet
     device : torch.device
+
+    Attributes
+    ----------
+    origin : tuple (UNet,)
+        The network that this is a copy of, hidden from torch.
     """
 
     pack = 16
 
     def __init__(self, network, device):
         super().__init__(copy.deepcopy(network).to(device))
+        self.origin = (network,)
         self.eval().requires_grad_(False)
         steps = range(1, len(self.widths) + 1)
         others = [n for n, _ in self.named_children() if not n.startswith("up")]
@@ -133,7 +144,7 @@ class FusedUNet(WideUNet):
 def relu_of(x, weight, bias, above=None):
     """``relu(conv2d(x) + above)``; in one pass where cuDNN offers that."""
     window = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
-    if not fuses(x.device):
+    if not fuses(x, weight):
         x = F.conv2d(x, weight, bias, padding=1)
         return F.relu_(x if above is None else x.add_(above))
     if above is None:
@@ -141,6 +152,9 @@ def relu_of(x, weight, bias, above=None):
     return torch.cudnn_convolution_add_relu(x, weight, above, 1.0, bias, **window)
 
 
-def fuses(device):
-    """Whether torch hands convolutions on this device to cuDNN."""
-    return device.type == "cuda" and torch.version.hip is None and torch.backends.cudnn.enabled
+def fuses(x, weight):
+    """Whether cuDNN can be asked for a layer in one pass: it counts elements in 32 bits."""
+    cudnn = torch.backends.cudnn
+    if not x.is_cuda or torch.version.hip or not (cudnn.enabled and cudnn.is_available()):
+        return False
+    return x[:, 0].numel() * max(weight.shape[:2]) < 2**31

@@ -17,7 +17,7 @@ from icecoreseg.segmentation import _device, _run
 from icecoreseg.segmentation._device import half_precision, to_device
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._predict import place, slab_logits
-from icecoreseg.segmentation._replay import recorded
+from icecoreseg.segmentation._replay import Recording, recorded
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import new_state
 from icecoreseg.segmentation._store import SliceStore
@@ -152,13 +152,26 @@ def test_one_pass_per_layer_gives_what_the_network_gives(architecture, context):
     assert (found - expected).norm() < 0.02 * expected.norm()
 
 
+def test_layers_in_one_pass_do_not_read_what_was_in_memory_before():
+    """Torch hands cuDNN the memory of the result as a summand, with the factor zero."""
+    network = initialise(UNet(), seed=0).eval()
+    x = torch.randn(1, 1, 512, 512, generator=torch.Generator().manual_seed(0))
+    placed = place(network, CUDA)
+    torch.cuda.empty_cache()
+    poison = torch.full((2**29,), torch.nan, device=CUDA)
+    del poison
+    with torch.inference_mode():
+        expected, found = network(x), placed(x.to(CUDA)).float().cpu()
+    assert (found - expected).norm() < 0.02 * expected.norm()
+
+
 @pytest.mark.parametrize("architecture", ["unet", "bagherzadeh2023"])
 def test_recorded_passes_give_what_is_launched_one_by_one(architecture):
     """Logits and gradients, on other values and weights than those of the recording."""
     network = initialise(UNet(architecture=architecture), seed=0)
     forward = new_state(network, CUDA).forward
     played = recorded(forward, (4, 1, 64, 64), CUDA)
-    assert played is not forward
+    assert isinstance(played, Recording)
     with torch.no_grad():
         network.conv3.weight.mul_(1.5)
     generator, results = torch.Generator().manual_seed(0), []
@@ -187,7 +200,7 @@ def test_training_where_a_recording_does_not_fit(core, little_memory, monkeypatc
     monkeypatch.setattr(_run, "recorded", lambda *a: taken.append(recorded(*a)) or taken[-1])
     model = tiny_unet(device="cuda", widths=(64, 64), batch_size=2048, batches_per_epoch=2)
     model.fit(*core)
-    assert isinstance(taken[0], torch.nn.Module)  # not a recording
+    assert not isinstance(taken[0], Recording)
     assert np.isfinite(model.history_[0]["train_loss"])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from icecoreseg.segmentation._network import UNet, initialise
-from icecoreseg.segmentation._replay import _capture, _run, recorded
+from icecoreseg.segmentation._replay import Recording, _capture, _run, one_by_one, recorded
 from icecoreseg.segmentation._wide import FusedUNet, WideUNet, widened
 
 CPU = torch.device("cpu")
@@ -98,3 +98,22 @@ def test_what_does_not_fit_is_not_recorded(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", refuse)
     assert _capture(None, (2, 1, 8, 8), CPU, []) is None
+
+
+def test_what_fails_to_be_recorded_is_said(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel...")
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", fail)
+    with pytest.warns(UserWarning, match="one by one.*not permitted when stream is capturing$"):
+        assert _capture(None, (2, 1, 8, 8), CPU, []) is None
+
+
+def test_other_batches_than_the_recorded_run_as_they_are():
+    network, x = network_and_batch(widths=(3, 5))
+    asked = []
+    recording = Recording(network, x.shape, lambda *arguments: asked.append(arguments))
+    assert recording(x) is None
+    assert len(asked[0]) == 1 + len(list(network.parameters()))
+    torch.testing.assert_close(recording(x[:1]), network(x[:1]))
+    assert one_by_one(recording) is one_by_one(network) is network
