@@ -15,7 +15,13 @@ from icecoreseg.preprocessing._fan import N_ANGLES
 from icecoreseg.preprocessing._lean import moved, moves, supports
 from icecoreseg.preprocessing._outline import find_outline
 from icecoreseg.preprocessing._reduce import reduction_factor
-from icecoreseg.preprocessing._trend import about, differences, scatter, steady_change, stretched
+from icecoreseg.preprocessing._trend import (
+    differences,
+    radii_about,
+    scatter,
+    steady_change,
+    stretched,
+)
 from icecoreseg.preprocessing._view import pool
 
 NEAREST = 2
@@ -61,7 +67,7 @@ def company(shape):
     return MANY if shape[0] * shape[1] < LARGE else FEW
 
 
-class Around(NamedTuple):
+class Vicinity(NamedTuple):
     """What a slice and its neighbours have in common.
 
     Parameters
@@ -128,15 +134,15 @@ def alike_slices(outlines, doubt=0.0, halo=MANY.halo):
     >>> (chosen[2].nonzero()[0] - 6 + 2).tolist(), (chosen[3].nonzero()[0] - 6 + 3).tolist()
     ([0, 1, 2, 4, 5], [1, 2, 4, 5])
     """
-    found = _look_around(outlines, np.broadcast_to(doubt, len(outlines)), halo, slice(None))
+    found = _vicinities(outlines, np.broadcast_to(doubt, len(outlines)), halo, slice(None))
     chosen = np.zeros((len(outlines), 2 * halo + 1), dtype=bool)
-    for row, around in zip(chosen, found, strict=True):
-        if around is not None:
-            row[around.places[around.together] + halo] = True
+    for row, vicinity in zip(chosen, found, strict=True):
+        if vicinity is not None:
+            row[vicinity.places[vicinity.together] + halo] = True
     return chosen, *_notable(found)
 
 
-def _look_around(outlines, doubt, halo, inner):
+def _vicinities(outlines, doubt, halo, inner):
     """What each of the inner slices has in common with its neighbours; None without ice."""
     there = np.isfinite(outlines[:, 0])
     reach = supports(outlines)
@@ -145,18 +151,18 @@ def _look_around(outlines, doubt, halo, inner):
         first = max(0, number - halo)
         near = first + np.flatnonzero(there[first : number + halo + 1])
         seen = outlines[near], reach[near], near - number, doubt[number]
-        found.append(_around(*seen) if there[number] else None)
+        found.append(_vicinity(*seen) if there[number] else None)
     return found
 
 
-def _around(lines, reach, places, doubt):
+def _vicinity(lines, reach, places, doubt):
     """What the slice at place 0 has in common with others."""
     own = int(np.flatnonzero(places == 0)[0])
     centre, mean = np.rint(lines[own, :2]).astype(np.intp), lines[own, 2:].mean()
     far = max(_TOLERANCE * mean, _LEAST_TOLERANCE, _DEPARTS * doubt)
-    raw = differences(about(lines, centre), places, own)
+    raw = differences(radii_about(lines, centre), places, own)
     steps = moves(reach, places, raw <= far)
-    radii = about(lines + np.pad(steps, ((0, 0), (0, lines.shape[1] - 2))), centre)
+    radii = radii_about(lines + np.pad(steps, ((0, 0), (0, lines.shape[1] - 2))), centre)
     near = max(_LEAST_DOUBT, doubt, _BY_CHANCE * scatter(radii))
     change = steady_change(radii, places, near)
     level = radii - np.outer(places, change)
@@ -166,7 +172,7 @@ def _around(lines, reach, places, doubt):
     together = others[0] if borrowed else (apart <= near) | others[1]
     above = np.flatnonzero(places == -1)
     stepped = bool((np.minimum(apart, raw)[above] > far).any())
-    return Around(places, steps, centre, radii, change, together, outvoted, borrowed, stepped)
+    return Vicinity(places, steps, centre, radii, change, together, outvoted, borrowed, stepped)
 
 
 def _majority(level, places, against, limit):
@@ -187,7 +193,9 @@ def _majority(level, places, against, limit):
 def _notable(found):
     """Which slices are borrowed, and at which the outline changes for long."""
     outvoted, borrowed, stepped = (
-        np.array([around is not None and getattr(around, name) for around in found], dtype=bool)
+        np.array(
+            [vicinity is not None and getattr(vicinity, name) for vicinity in found], dtype=bool
+        )
         for name in ("outvoted", "borrowed", "stepped")
     )
     return borrowed, stepped & ~outvoted & ~np.roll(outvoted, 1)
@@ -230,14 +238,14 @@ def outline_slab(seen, numbers, inner, *, shape, known, quiet):
     factor, (halo, enough) = reduction_factor(shape), company(shape)
     places = np.arange(len(seen))[inner]
     before = min(1, places[0])  # a change after a slice that borrows does not last
-    found = _look_around(
+    found = _vicinities(
         seen["line"], seen["doubt"], halo, slice(places[0] - before, places[-1] + 1)
     )
     borrowed, changed = (part[before:] for part in _notable(found))
     lines = seen["line"][inner]
     if known:
         groups = zip(places, found[before:], strict=True)
-        lines = np.stack([_pooled(seen, place, around, enough) for place, around in groups])
+        lines = np.stack([_pooled(seen, place, vicinity, enough) for place, vicinity in groups])
     if not quiet:
         _warn_of_changes(numbers[borrowed], numbers[changed])
     centres = (lines[:, :2] + 0.5) * factor - 0.5
@@ -245,23 +253,23 @@ def outline_slab(seen, numbers, inner, *, shape, known, quiet):
     return found[:, np.newaxis].astype(np.float32)
 
 
-def _pooled(seen, number, around, enough):
+def _pooled(seen, number, vicinity, enough):
     """Outline of what a slice and those like it show."""
-    if around is None:
+    if vicinity is None:
         return np.full(2 + N_ANGLES, np.nan)
-    group = np.flatnonzero(around.together)
-    together = seen[number + around.places[group]]
-    views = [_brought(view, around, n) for view, n in zip(together["view"], group, strict=True)]
+    group = np.flatnonzero(vicinity.together)
+    together = seen[number + vicinity.places[group]]
+    views = [_brought(view, vicinity, n) for view, n in zip(together["view"], group, strict=True)]
     wall = np.median(together["wall"], axis=0)
     outline = find_outline(*pool(views), wall, weed=len(views) >= enough)
     return np.concatenate([outline[:2], outline.radii])
 
 
-def _brought(view, around, n):
+def _brought(view, vicinity, n):
     """What one of the slices around would show at the place of the one in the middle."""
-    radii = around.radii[around.places == 0][0]
-    there = radii + around.places[n] * around.change
-    return stretched(moved(view, *around.moves[n]), around.centre, radii, there)
+    radii = vicinity.radii[vicinity.places == 0][0]
+    there = radii + vicinity.places[n] * vicinity.change
+    return stretched(moved(view, *vicinity.moves[n]), vicinity.centre, radii, there)
 
 
 def _warn_of_changes(borrowed, changed):

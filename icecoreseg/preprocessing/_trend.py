@@ -22,7 +22,7 @@ _CAP = 3.0  # times what alike slices may differ: unlike ones all weigh the same
 _STRETCH = 0.5  # pixels: less is not worth it
 
 
-def about(lines, centre):
+def radii_about(lines, centre):
     """Radii of lines about another centre, smoothed a little.
 
     Parameters
@@ -39,7 +39,7 @@ def about(lines, centre):
     --------
     >>> angles = np.linspace(0, 2 * np.pi, 256, endpoint=False)
     >>> circle = np.append([50.0, 56.0], np.full(256, 30.0))
-    >>> about(circle[np.newaxis], np.array([50.0, 50.0]))[0, [0, 64, 128]].round(1)
+    >>> radii_about(circle[np.newaxis], np.array([50.0, 50.0]))[0, [0, 64, 128]].round(1)
     array([36. , 29.4, 24. ])
     """
     angles = np.linspace(0, 2 * np.pi, lines.shape[1] - 2, endpoint=False)
@@ -56,7 +56,7 @@ def steady_change(radii, places, limit):
     Parameters
     ----------
     radii : array of shape (n_slices, n_angles)
-        From `about`.
+        From `radii_about`.
     places : int array of shape (n_slices,)
         Along z.
     limit : float
