@@ -58,11 +58,11 @@ def _compare_counts(ice, inside, threshold, size, labels, ties):
     All blocks are taken to be inside, which is a comparison of whole numbers; the few that
     the outside cuts are looked at again.
     """
-    near = NEAR * size
-    limit = math.floor(threshold * size + near)
-    np.greater(ice, limit, out=labels.view(bool))  # AIR is 0, ICE is 1
+    least = least_ice(threshold, size)
+    np.greater_equal(ice, least, out=labels.view(bool))  # AIR is 0, ICE is 1
     if ties is not None:
-        np.equal(ice, limit if limit >= threshold * size - near else size + 1, out=ties)
+        is_tie = least_ice(threshold, size, ties_are_ice=True) < least
+        np.equal(ice, least - 1 if is_tie else size + 1, out=ties)
     if np.ndim(inside):
         cut = np.flatnonzero((inside < size) & (inside > 0))
         few, few_ties = np.empty(len(cut), dtype=np.uint8), np.empty(len(cut), dtype=bool)
@@ -80,6 +80,20 @@ def _compare_fractions(ice, inside, threshold, size, labels, ties):
     np.greater(excess, near, out=labels.view(bool))
     if ties is not None:
         np.less_equal(np.abs(excess), near, out=ties)
+
+
+def least_ice(threshold, size, *, ties_are_ice=False):
+    """Voxels of ice that make a block ICE which is inside, of so many voxels.
+
+    Examples
+    --------
+    >>> least_ice(0.5, 8), least_ice(0.5, 8, ties_are_ice=True), least_ice(0.5, 27)
+    (5, 4, 14)
+    """
+    near = NEAR * size
+    if ties_are_ice:
+        return math.ceil(threshold * size - near)
+    return math.floor(threshold * size + near) + 1
 
 
 def coarse_shape(slab, factor):

@@ -7,13 +7,15 @@ first; the fraction of the last one is the threshold. Many blocks of labels shar
 fraction: what surrounds them decides which of them come first.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from icecoreseg._slabs import iterate_slabs
-from icecoreseg.downsampling._blocks import NEAR, coarse_shape, decide, fractions
+from icecoreseg.downsampling._blocks import NEAR, coarse_shape, decide, fractions, least_ice
 from icecoreseg.downsampling._counting import block_counts
+from icecoreseg.downsampling._phases import label_phases
 from icecoreseg.downsampling._planes import iterate_planes
 from icecoreseg.downsampling._surroundings import surrounding_fraction
 from icecoreseg.labels import ICE, OUTSIDE
@@ -60,6 +62,9 @@ class Rule(NamedTuple):
         """Labels of one coarse slice from its fine ones."""
         labels = np.empty(coarse_shape(slab, factor), dtype=np.uint8)
         ranked = self.ties in _RANKED
+        least = least_ice(self.threshold, math.prod(factor), ties_are_ice=self.ties == "ice")
+        if not ranked and label_phases(slab, factor, least, labels):
+            return labels
         for planes in iterate_planes(slab, factor, len(self.weights) - 1 if ranked else 0):
             some = labels[planes.rows]
             tied = decide(planes, self.threshold, some, find_ties=self.ties != "air")
