@@ -62,6 +62,8 @@ class Filters:
         `FIXED` for bytes, else `FLOATING`.
     largest : (int, int)
         Rows and columns of the largest window.
+    beside : (int, int), optional
+        Slices before and behind the one to filter, if the stack ends within the kernels' reach.
 
     Examples
     --------
@@ -74,10 +76,12 @@ class Filters:
     array([[4., 2.]], dtype=float32)
     """
 
-    def __init__(self, kernels, arithmetic, largest):
+    def __init__(self, kernels, arithmetic, largest, beside=(math.inf, math.inf)):
         self.arithmetic = arithmetic
         self.weights = [[arithmetic.weights(kernel) for kernel in filter_] for filter_ in kernels]
         self.margin = tuple(max(len(w[axis]) - 1 for w in self.weights) for axis in range(3))
+        before, behind = (min(self.margin[0], n) for n in beside)
+        self.steps = range(-before, behind + 1)
         self.full = [self._full(weights) for weights in self.weights]
         size = math.prod(self.with_margins(largest))
         self._memory = np.empty((3 + len(kernels), size), dtype=arithmetic.dtype)
@@ -93,7 +97,7 @@ class Filters:
         ----------
         load : callable
             ``load(step, out)`` writes the window's slice `step` (0 is the slice to filter,
-            negative ones lie before it), margins included, into a 2-D array.
+            negative ones lie before it; all are in ``steps``), margins included, into a 2-D array.
         shape : (int, int)
             Of the filtered window, no larger than the largest one.
 
@@ -111,7 +115,7 @@ class Filters:
         ]
 
     def _full(self, weights):
-        """What a filter makes of a mask that is inside everywhere.
+        """What a filter makes of a mask that is inside everywhere in all slices that are there.
 
         Computed by the same steps as a mask that has an outside, so that both ways agree
         to the last bit.
@@ -119,6 +123,8 @@ class Filters:
         value = np.full(1, self.arithmetic.inside, self.arithmetic.dtype)
         for axis, w in enumerate(weights):
             same = np.repeat(value, 2 * len(w) - 1)
+            if axis == 0:
+                same *= [step in self.steps for step in range(1 - len(w), len(w))]
             self._correlate(same, w, 1, np.empty_like(value), value)
             self._round(value, axis)
         return value[0]
@@ -130,9 +136,13 @@ class Filters:
         for total, (along_z, *_) in zip(sums, self.weights, strict=True):
             np.multiply(pair, along_z[0], out=total)
         for step in range(1, self.margin[0] + 1):
-            load(-step, pair.reshape(window))
-            load(step, other.reshape(window))
-            np.add(pair, other, out=pair)
+            there = [place for place in (-step, step) if place in self.steps]
+            for place, out in zip(there, (pair, other), strict=False):
+                load(place, out.reshape(window))
+            if not there:
+                break
+            if len(there) == 2:
+                np.add(pair, other, out=pair)
             for total, (along_z, *_) in zip(sums, self.weights, strict=True):
                 if step < len(along_z):
                     np.multiply(pair, along_z[step], out=scratch)

@@ -115,9 +115,11 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
     fixed = slab.dtype == np.uint8 and radius <= LARGEST_FIXED_RADIUS
     width = level_width(sharpening) if fixed else 1.0
     void = np.int16(OUTSIDE_LEVEL) if fixed else np.float32(np.nan)
-    filters = Filters(kernels, FIXED if fixed else FLOATING, tuple(map(min, TILE, slab.shape[1:])))
+    largest, beside = map(min, TILE, slab.shape[1:]), (number, len(slab) - 1 - number)
+    filters = Filters(kernels, FIXED if fixed else FLOATING, tuple(largest), beside)
     parts = []
-    for rows, runs in cover(_planes(slab, number, filters.margin[0]), outside):
+    ends = {0, filters.steps[0], filters.steps[-1]}
+    for rows, runs in cover([slab[number + step] for step in sorted(ends, key=abs)], outside):
         first, last = runs[0].start, runs[-1].stop
         levels = np.empty((rows.stop - rows.start, last - first), dtype=void.dtype)
         for columns in runs:
@@ -128,13 +130,6 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
                 np.copyto(target, void, where=~inside_mask(slab[number][rows, columns], outside))
         parts.append(((rows, slice(first, last)), levels))
     return Smoothed(slab.shape[1:], parts, width, void)
-
-
-def _planes(slab, number, reach):
-    """The slice, and the furthest ones that are smoothed into it."""
-    last = len(slab) - 1
-    ends = {max(0, number - reach), min(last, number + reach)} - {number}
-    return [slab[n] for n in (number, *ends)]
 
 
 def _smooth_window(window, filters, factors, width, target):
@@ -186,37 +181,33 @@ class _Window:
 
     def __init__(self, slab, number, tile, outside, filters):
         self.slab, self.number, self.outside, self.masks = slab, number, outside, {}
-        self.reach, *margins = filters.margin
         self.weight = filters.arithmetic.inside
         self.source, self.place = (), ()
-        for part, m, edge in zip(tile, margins, slab.shape[1:], strict=True):
+        for part, m, edge in zip(tile, filters.margin[1:], slab.shape[1:], strict=True):
             low, high = max(0, part.start - m), min(edge, part.stop + m)
             self.source += (slice(low, high),)
             self.place += (slice(low - part.start + m, high - part.start + m),)
         self.shape = filters.with_margins([part.stop - part.start for part in tile])
-        steps = range(-self.reach, self.reach + 1)
-        self.whole = all(self._is_whole(self._part(step)) for step in steps)
+        self.whole = all(self._is_whole(self._part(step)) for step in filters.steps)
 
     def _is_whole(self, part):
-        return part is not None and part.shape == self.shape and _holds_no(part, self.outside)
+        return part.shape == self.shape and _holds_no(part, self.outside)
 
     def _inside(self, step):
-        """Mask of a neighbouring slice's share of the window, or None."""
+        """Mask of a neighbouring slice's share of the window."""
         if step not in self.masks:
-            part = self._part(step)
-            self.masks[step] = None if part is None else inside_mask(part, self.outside)
+            self.masks[step] = inside_mask(self._part(step), self.outside)
         return self.masks[step]
 
     def _part(self, step):
-        """A neighbouring slice's share of the window, as far as the slab reaches."""
-        number = self.number + step
-        return self.slab[(number, *self.source)] if 0 <= number < len(self.slab) else None
+        """A neighbouring slice's share of the window."""
+        return self.slab[(self.number + step, *self.source)]
 
     def load_grey(self, step, out):
-        """Grey levels of a neighbouring slice; zero outside and beyond the slab."""
+        """Grey levels of a neighbouring slice; zero outside."""
         part = self._part(step)
         self._load(part, out)
-        if part is None or self.whole or (self.outside == 0 and part.dtype.kind == "u"):
+        if self.whole or (self.outside == 0 and part.dtype.kind == "u"):
             return
         bits = out[self.place].view(f"i{out.itemsize}")  # NaN times zero would be NaN
         bits &= -self._inside(step).astype(bits.dtype)
@@ -227,11 +218,10 @@ class _Window:
         out *= out.dtype.type(self.weight)
 
     def _load(self, part, out):
-        """A neighbouring slice's share of the window, zero where there is none."""
-        if part is None or part.shape != self.shape:
+        """A neighbouring slice's share of the window, zero beyond the picture."""
+        if part.shape != self.shape:
             out[:] = 0
-        if part is not None:
-            out[self.place] = part
+        out[self.place] = part
 
 
 def _holds_no(part, outside):
