@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import correlate1d, gaussian_filter
 
 from icecoreseg.labeling import _cover, _smoothing
-from icecoreseg.labeling._separable import FIXED
+from icecoreseg.labeling._separable import FIXED, FLOATING, Filters
 from icecoreseg.labeling._smoothing import (
     OUTSIDE_LEVEL,
     gaussian_kernel,
@@ -127,6 +127,22 @@ def test_neither_tiles_nor_slabs_change_a_bit(monkeypatch, dtype, tile):
         begin = max(0, number - 5)
         piece = smooth_slice(slab[begin : number + 6], number - begin, **DEFAULT, outside=0).levels
         np.testing.assert_array_equal(piece, expected)
+
+
+@pytest.mark.parametrize("arithmetic", [FIXED, FLOATING])
+@pytest.mark.parametrize("beside", [(0, 0), (0, 9), (1, 2), (5, 4), (9, 9)])
+def test_what_is_all_inside_has_the_mask_of_its_one_number(arithmetic, beside):
+    """To the last bit, also where the stack ends."""
+    kernels = [[gaussian_kernel(sigma)] * 3 for sigma in (1.15, 2.3)]
+    filters = Filters(kernels, arithmetic, (4, 6), beside)
+
+    def load(step, out):
+        assert -beside[0] <= step <= beside[1]
+        out[...] = arithmetic.inside
+
+    for found, expected in zip(filters.apply(load, (4, 6)), filters.full, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert filters.full[0].dtype == arithmetic.dtype
 
 
 @pytest.mark.parametrize("sharpening", [0, 0.8, 1, 3])

@@ -45,6 +45,15 @@ class Arithmetic(NamedTuple):
         return np.append(self.total - 2 * side.sum(), side).astype(self.dtype)
 
 
+def _aligned(size, dtype):
+    """Memory that begins with a line of the cache."""
+    memory = np.empty(size * np.dtype(dtype).itemsize + LINE, dtype=np.uint8)
+    return memory[-memory.ctypes.data % LINE :][: memory.size - LINE].view(dtype)
+
+
+LINE = 64
+"""Bytes."""
+
 FIXED = Arithmetic(np.uint16, 64, (4, 6, 0), 255)
 FLOATING = Arithmetic(np.float32, None, (0, 0, 0), 1)
 LARGEST_FIXED_RADIUS = 6
@@ -84,7 +93,7 @@ class Filters:
         self.steps = range(-before, behind + 1)
         self.full = [self._full(weights) for weights in self.weights]
         size = math.prod(self.with_margins(largest))
-        self._memory = np.empty((3 + len(kernels), size), dtype=arithmetic.dtype)
+        self._memory = [_aligned(size, arithmetic.dtype) for _ in range(3 + len(kernels))]
 
     def with_margins(self, shape):
         """Rows and columns that a window of a shape is computed from."""
@@ -145,8 +154,7 @@ class Filters:
                 np.add(pair, other, out=pair)
             for total, (along_z, *_) in zip(sums, self.weights, strict=True):
                 if step < len(along_z):
-                    np.multiply(pair, along_z[step], out=scratch)
-                    np.add(total, scratch, out=total)
+                    self._add_weighted(pair, along_z[step], scratch, total)
         for total in sums:
             self._round(total, 0)
 
@@ -172,8 +180,12 @@ class Filters:
         for step in range(1, radius + 1):
             before, after = (radius - step) * stride, (radius + step) * stride
             np.add(flat[before:][:n], flat[after:][:n], out=pair)
-            np.multiply(pair, weights[step], out=pair)
-            np.add(total, pair, out=total)
+            self._add_weighted(pair, weights[step], pair, total)
+
+    def _add_weighted(self, values, weight, scratch, total):
+        if weight != 1:  # as that of the furthest neighbours often is
+            values = np.multiply(values, weight, out=scratch)
+        np.add(total, values, out=total)
 
     def _round(self, values, axis):
         shift = self.arithmetic.shifts[axis]

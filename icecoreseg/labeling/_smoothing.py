@@ -118,15 +118,15 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
     largest, beside = map(min, TILE, slab.shape[1:]), (number, len(slab) - 1 - number)
     filters = Filters(kernels, FIXED if fixed else FLOATING, tuple(largest), beside)
     parts = []
-    ends = {0, filters.steps[0], filters.steps[-1]}
-    for rows, runs in cover([slab[number + step] for step in sorted(ends, key=abs)], outside):
-        first, last = runs[0].start, runs[-1].stop
+    planes = [slab[number + step] for step in sorted(filters.steps, key=abs)]  # itself first
+    for rows, runs in cover(planes, outside, filters.margin[1:]):
+        first, last = runs[0][0].start, runs[-1][0].stop
         levels = np.empty((rows.stop - rows.start, last - first), dtype=void.dtype)
-        for columns in runs:
-            window = _Window(slab, number, (rows, columns), outside, filters)
+        for columns, whole in runs:
+            window = _Window(slab, number, (rows, columns), outside, filters, whole)
             target = levels[:, columns.start - first : columns.stop - first]
             _smooth_window(window, filters, factors, width, target)
-            if not window.whole:
+            if not whole:
                 np.copyto(target, void, where=~inside_mask(slab[number][rows, columns], outside))
         parts.append(((rows, slice(first, last)), levels))
     return Smoothed(slab.shape[1:], parts, width, void)
@@ -134,17 +134,14 @@ def smooth_slice(slab, number, sigma, *, sharpening=0.0, outside=np.nan):
 
 def _smooth_window(window, filters, factors, width, target):
     """Weighted sum of the filters of one window, each divided by its filtered mask."""
-    sums = filters.apply(window.load_grey, target.shape)
+    sums = [part.astype(np.float32) for part in filters.apply(window.load_grey, target.shape)]
     norms = filters.full
     if not window.whole:
-        sums = [part.astype(np.float32) for part in sums]  # before the masks take their place
         masks = filters.apply(window.load_mask, target.shape)
-        norms = [np.maximum(part, _TINY) for part in masks]
-    scales = [np.float32(factor * filters.arithmetic.inside / width) for factor in factors]
-    total, *others = (
-        np.multiply(part, scale / np.float32(norm), dtype=np.float32)
-        for part, scale, norm in zip(sums, scales, norms, strict=True)
-    )
+        norms = [np.maximum(part.astype(np.float32), _TINY) for part in masks]
+    for part, factor, norm in zip(sums, factors, norms, strict=True):
+        part *= np.float32(factor * filters.arithmetic.inside / width) / np.float32(norm)
+    total, *others = sums
     for part in others:
         total += part
     if target.dtype == np.int16:
@@ -177,10 +174,14 @@ def level_width(sharpening):
 
 
 class _Window:
-    """A tile of one slice with its margins: what the filters read of a slab."""
+    """A tile of one slice with its margins: what the filters read of a slab.
 
-    def __init__(self, slab, number, tile, outside, filters):
-        self.slab, self.number, self.outside, self.masks = slab, number, outside, {}
+    It is whole if nothing in it is outside, or beyond the picture.
+    """
+
+    def __init__(self, slab, number, tile, outside, filters, whole):
+        self.slab, self.number, self.outside, self.whole = slab, number, outside, whole
+        self.masks = {}
         self.weight = filters.arithmetic.inside
         self.source, self.place = (), ()
         for part, m, edge in zip(tile, filters.margin[1:], slab.shape[1:], strict=True):
@@ -188,10 +189,6 @@ class _Window:
             self.source += (slice(low, high),)
             self.place += (slice(low - part.start + m, high - part.start + m),)
         self.shape = filters.with_margins([part.stop - part.start for part in tile])
-        self.whole = all(self._is_whole(self._part(step)) for step in filters.steps)
-
-    def _is_whole(self, part):
-        return part.shape == self.shape and _holds_no(part, self.outside)
 
     def _inside(self, step):
         """Mask of a neighbouring slice's share of the window."""
@@ -222,11 +219,3 @@ class _Window:
         if part.shape != self.shape:
             out[:] = 0
         out[self.place] = part
-
-
-def _holds_no(part, outside):
-    """Whether all voxels are inside; one look for the lowest is enough if that is outside."""
-    low = part.min()
-    if np.isnan(low) or low == outside:
-        return False
-    return not low < outside <= part.max() or not (part == outside).any()
