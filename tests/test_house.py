@@ -11,7 +11,7 @@ import icecoreseg
 
 PACKAGE = Path(icecoreseg.__file__).parent
 LAYERS = [
-    {"labels", "_typing", "_validation", "_repr"},
+    {"labels", "_memory", "_typing", "_validation", "_repr"},
     {"_slabs", "_slab_graph", "_slab_stream", "_tasks", "_progress"},
     {"_ice"},
     {"metrics"},

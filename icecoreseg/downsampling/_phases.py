@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from icecoreseg._memory import aligned
 from icecoreseg.downsampling._planes import add_up
 from icecoreseg.labels import ICE
 
@@ -16,9 +17,6 @@ STRIP_VOXELS = 2**20
 
 MOST_VOXELS = 254
 """Voxels of a block whose ice, and one more, a byte can count."""
-
-LINE_BYTES = 64
-"""Of the cache."""
 
 
 def label_phases(slab, factor, least, labels):
@@ -54,7 +52,7 @@ def label_phases(slab, factor, least, labels):
     if factor[2] != 2 or math.prod(factor) > MOST_VOXELS or slab.dtype not in (np.bool, np.uint8):
         return False
     height, n_rows = factor[1], _rows_at_once(slab, factor)
-    held, codes = _aligned((n_rows, slab.shape[2])), slab.view(np.uint8)
+    held, codes = aligned((n_rows, slab.shape[2]), np.uint8), slab.view(np.uint8)
     for first in range(0, len(labels), n_rows):
         some = labels[first : first + n_rows]
         part = codes[:, first * height : (first + n_rows) * height]
@@ -69,13 +67,6 @@ def _rows_at_once(slab, factor):
     """Coarse rows of a strip."""
     n_rows = STRIP_VOXELS // (factor[0] * factor[1] * slab.shape[2])
     return min(max(1, n_rows), slab.shape[1] // factor[1])
-
-
-def _aligned(shape):
-    """Memory for bytes that begins with a line of the cache: sums are up to twice as fast."""
-    size = math.prod(shape)
-    memory = np.empty(size + LINE_BYTES, dtype=np.uint8)
-    return memory[-memory.ctypes.data % LINE_BYTES :][:size].reshape(shape)
 
 
 def _compare(sums, least, is_ice):

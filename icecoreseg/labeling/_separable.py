@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from icecoreseg._memory import aligned
+
 
 class Arithmetic(NamedTuple):
     """Numbers that a window is filtered in.
@@ -44,15 +46,6 @@ class Arithmetic(NamedTuple):
         side = np.rint(side * self.total).astype(int)
         return np.append(self.total - 2 * side.sum(), side).astype(self.dtype)
 
-
-def _aligned(size, dtype):
-    """Memory that begins with a line of the cache."""
-    memory = np.empty(size * np.dtype(dtype).itemsize + LINE, dtype=np.uint8)
-    return memory[-memory.ctypes.data % LINE :][: memory.size - LINE].view(dtype)
-
-
-LINE = 64
-"""Bytes."""
 
 FIXED = Arithmetic(np.uint16, 64, (4, 6, 0), 255)
 FLOATING = Arithmetic(np.float32, None, (0, 0, 0), 1)
@@ -93,7 +86,7 @@ class Filters:
         self.steps = range(-before, behind + 1)
         self.full = [self._full(weights) for weights in self.weights]
         size = math.prod(self.with_margins(largest))
-        self._memory = [_aligned(size, arithmetic.dtype) for _ in range(3 + len(kernels))]
+        self._memory = [aligned((size,), arithmetic.dtype) for _ in range(3 + len(kernels))]
 
     def with_margins(self, shape):
         """Rows and columns that a window of a shape is computed from."""
