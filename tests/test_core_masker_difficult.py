@@ -113,6 +113,12 @@ def test_large_breaks_in_snow_are_outside(name, kind, least):
     assert overlap(core_mask(X), specimen) >= least
 
 
+def test_loose_grains_in_a_corner_are_no_fragments():
+    """They fill their corner less than grains that hang together, but nearly as much."""
+    X, specimen = scan("snow", "half", seed=0)
+    assert overlap(core_mask(X), specimen) >= 0.98
+
+
 def test_a_casing_that_outweighs_the_ice_does_not_stand_for_it():
     """Half a core of light snow: its casing has more bright voxels than it has ice.
 

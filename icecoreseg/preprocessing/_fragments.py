@@ -4,8 +4,9 @@ Every piece is judged against the body, never against other pieces: two crumbs i
 each other up. The body is the ice that hangs together: solid ice through more than necks, snow
 once its grains are grown over its pores. So grains are first shrunk, then grown step by step,
 until nearly all ice well inside the hull hangs together. A piece apart belongs to the specimen if
-the hull around body and piece has no more empty area than a few pores have. So do grains at the
-rim and the shards of a core that cracked; a fragment holds up a hull with next to no ice in it.
+the hull around body and piece has no more empty area than a few pores have, or is filled about as
+the body's. So do grains at the rim, in a corner, and the shards of a core that cracked; a fragment
+holds up a hull with next to no ice in it.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ _INNER = 0.7  # of the hull's radii: fragments lie further out
 _TOGETHER = 0.99  # of the ice in there
 _NECK = 2  # pixels by which a shrunk body may grow back
 _EMPTY = 16.0  # squares of a large pore's radius that a piece may leave empty,
-_FULL = 0.5  # unless it fills so much of what it adds itself
+_FULL = 0.5  # unless it fills so much of what it adds as the body fills of its own hull
 _LARGE = 0.95  # of the pores' area is nearer to ice
 _LEAST_PORE, _LARGEST_PORE = 2, 24  # pixels
 _BLUR = 2  # pixels around a fragment
@@ -140,10 +141,11 @@ def _loose(body, pieces, limit):
     boxes = enumerate(ndimage.find_objects(pieces), 1)
     corners = [_corners(pieces[box] == n, box) for n, box in boxes]
     hull = _corners(body, (slice(0, None),) * 2)
+    full = _FULL * np.count_nonzero(body) / ConvexHull(hull).volume
     while True:
         hull = ConvexHull(hull)
         added = np.array([0] + [_added(hull, part) for part in corners])
-        back = loose & ((added - sizes <= limit) | (sizes >= _FULL * added))
+        back = loose & ((added - sizes <= limit) | (sizes >= full * added))
         if not back.any():
             return loose
         loose &= ~back
