@@ -35,16 +35,14 @@ class Recording:
         return self._played(x, *self._parameters)
 
 
-def one_by_one(forward):
-    """What was recorded, if it was; the memory of the recording comes free with it.
+def one_by_one(state):
+    """Go on without a recording, if there is one; its memory comes free.
 
     Recordings hold themselves alive, so that Python has to be told to look for them.
     """
-    if not isinstance(forward, Recording):
-        return forward
-    forward = forward.forward
-    gc.collect()
-    return forward
+    if isinstance(state.forward, Recording):
+        state.forward = state.forward.forward
+        gc.collect()
 
 
 def recorded(forward, shape, device):

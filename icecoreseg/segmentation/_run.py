@@ -112,7 +112,7 @@ class TrainingRun:
                     verbose=self.parameters["verbose"],
                 )
         finally:
-            self.state.forward = one_by_one(self.state.forward)
+            one_by_one(self.state)
 
     def reached(self):
         """What a segmenter has learnt if the run ends now: its fitted attributes, as a dict."""

@@ -169,8 +169,9 @@ def add_gradients(state, x, target, n_valid):
         except torch.cuda.OutOfMemoryError:
             if parts >= len(x) or n_processes() > 1:
                 raise  # processes that share a batch must stay in step
-            state.parts, state.forward = 2 * parts, one_by_one(state.forward)
-        torch.cuda.empty_cache()  # behind the handler, which still holds what did not fit
+            state.parts = 2 * parts
+        one_by_one(state)  # behind the handler, which still holds what did not fit
+        torch.cuda.empty_cache()
 
 
 def _add_part(state, x, target, n_valid):

@@ -1,7 +1,9 @@
 """The forms that CUDA is given compute what the network computes; here on the CPU."""
 
 import warnings
+import weakref
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -116,4 +118,20 @@ def test_other_batches_than_the_recorded_run_as_they_are():
     assert recording(x) is None
     assert len(asked[0]) == 1 + len(list(network.parameters()))
     torch.testing.assert_close(recording(x[:1]), network(x[:1]))
-    assert one_by_one(recording) is one_by_one(network) is network
+
+
+def test_a_recording_that_is_done_with_is_let_go_of():
+    """Although it holds itself alive, as those of torch do."""
+
+    class Played:
+        def __init__(self):
+            self.myself = self
+
+    network, _ = network_and_batch(widths=(3, 5))
+    state = SimpleNamespace(forward=Recording(network, (2, 1, 8, 8), Played()))
+    alive = weakref.ref(state.forward._played)
+    one_by_one(state)
+    assert state.forward is network
+    assert alive() is None
+    one_by_one(state)
+    assert state.forward is network
