@@ -16,7 +16,7 @@ from icecoreseg.segmentation._device import slice_bytes
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._parameters import batch_size
 from icecoreseg.segmentation._predict import place, stack_labels
-from icecoreseg.segmentation._replay import recorded
+from icecoreseg.segmentation._replay import played_back
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import Schedule, new_state
 from icecoreseg.segmentation._store import SliceStore
@@ -102,13 +102,13 @@ def bench_epoch(X, y, device, n_steps, n_plain):
         store, found, patch_size=PATCH_SIZE, batch_size=n, n_batches=n_steps, seed=0
     )
     state, schedule = new_state(initialise(UNet(), seed=0), device), Schedule(99, n_steps, 1e-4)
-    state.forward = recorded(state.forward, (n, 1, PATCH_SIZE, PATCH_SIZE), device)
 
     def epoch():
         run_epoch(state, sampler, schedule, checkpoint=Checkpoint(None, {}))
         state.epoch, state.batch = state.epoch + 1, 0
 
-    step = seconds_of(epoch, device) / n_steps
+    with played_back(state, (n, 1, PATCH_SIZE, PATCH_SIZE)):
+        step = seconds_of(epoch, device) / n_steps
     inside, pixels = float(np.mean([counts.mean() for counts in found.n_valid])), X[0].size
     print(f"\nOne epoch of {PAPER_SLICES} slices of {X.shape[1]} x {X.shape[2]}, extrapolated")
     print(f"  plain, whole slices, {n_plain} steps measured: {PAPER_SLICES * plain:10.1f} s")

@@ -6,6 +6,7 @@ card needs to run them; a recording is launched as one.
 
 import gc
 import warnings
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -33,6 +34,23 @@ class Recording:
         if x.shape != self._shape:
             return self.forward(x)
         return self._played(x, *self._parameters)
+
+
+@contextmanager
+def played_back(state, shape):
+    """Within this, steps of a training play their passes back, if those can be `recorded`.
+
+    Parameters
+    ----------
+    state : TrainingState
+    shape : tuple of int
+        Patches, channels, rows and columns of a batch.
+    """
+    state.forward = recorded(state.forward, shape, state.device)
+    try:
+        yield
+    finally:
+        one_by_one(state)
 
 
 def one_by_one(state):

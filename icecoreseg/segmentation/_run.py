@@ -20,7 +20,7 @@ from icecoreseg.segmentation._distributed import agree_on, n_processes, rank
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._parameters import batch_size, check_same_network
 from icecoreseg.segmentation._predict import place, validation_scores
-from icecoreseg.segmentation._replay import one_by_one, recorded
+from icecoreseg.segmentation._replay import played_back
 from icecoreseg.segmentation._sampling import PatchSampler
 from icecoreseg.segmentation._state import Schedule, new_state
 from icecoreseg.segmentation._store import SliceStore
@@ -99,20 +99,16 @@ class TrainingRun:
         """
         size, n = self.parameters["patch_size"], self.parameters["batch_size"]
         shape = n, 1 + 2 * self.parameters["context_slices"], size, size
-        self.state.forward = recorded(self.state.forward, shape, self.state.device)
-        try:
-            with self.checkpoint as checkpoint:
-                fit_loop(
-                    self.state,
-                    self.sampler,
-                    self.schedule,
-                    checkpoint=checkpoint,
-                    callbacks=callbacks,
-                    validate=self._validate if self.validation else None,
-                    verbose=self.parameters["verbose"],
-                )
-        finally:
-            one_by_one(self.state)
+        with played_back(self.state, shape), self.checkpoint as checkpoint:
+            fit_loop(
+                self.state,
+                self.sampler,
+                self.schedule,
+                checkpoint=checkpoint,
+                callbacks=callbacks,
+                validate=self._validate if self.validation else None,
+                verbose=self.parameters["verbose"],
+            )
 
     def reached(self):
         """What a segmenter has learnt if the run ends now: its fitted attributes, as a dict."""

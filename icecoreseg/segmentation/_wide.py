@@ -103,8 +103,8 @@ class FusedUNet(WideUNet):
         self.eval().requires_grad_(False)
         steps = range(1, len(self.widths) + 1)
         others = [n for n, _ in self.named_children() if not n.startswith("up")]
-        self._ready = {step: self._laid(super(FusedUNet, self)._halves(step)) for step in steps}
-        self._ready |= {name: self._laid(super(FusedUNet, self)._weights(name)) for name in others}
+        self._ready = {step: self._laid(WideUNet._halves(self, step)) for step in steps}
+        self._ready |= {name: self._laid(WideUNet._weights(self, name)) for name in others}
 
     def forward(self, x):
         """Logits, as of `UNet`."""

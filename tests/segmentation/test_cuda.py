@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from icecoreseg import OUTSIDE
-from icecoreseg.segmentation import _device, _run
+from icecoreseg.segmentation import _device, _replay, _run
 from icecoreseg.segmentation._device import half_precision, to_device
 from icecoreseg.segmentation._network import UNet, initialise
 from icecoreseg.segmentation._predict import place, slab_logits
@@ -197,7 +197,7 @@ def test_validation_sees_the_latest_weights(core):
 def test_training_where_a_recording_does_not_fit(core, little_memory, monkeypatch):
     """No room for all features of a batch: passes are launched one by one, in parts."""
     taken = []
-    monkeypatch.setattr(_run, "recorded", lambda *a: taken.append(recorded(*a)) or taken[-1])
+    monkeypatch.setattr(_replay, "recorded", lambda *a: taken.append(recorded(*a)) or taken[-1])
     model = tiny_unet(device="cuda", widths=(64, 64), batch_size=2048, batches_per_epoch=2)
     model.fit(*core)
     assert not isinstance(taken[0], Recording)

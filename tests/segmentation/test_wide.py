@@ -2,6 +2,7 @@
 
 import warnings
 import weakref
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 
@@ -10,8 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from icecoreseg.segmentation import _replay
 from icecoreseg.segmentation._network import UNet, initialise
-from icecoreseg.segmentation._replay import Recording, _capture, _run, one_by_one, recorded
+from icecoreseg.segmentation._replay import (
+    Recording,
+    _capture,
+    _run,
+    one_by_one,
+    played_back,
+    recorded,
+)
 from icecoreseg.segmentation._wide import FusedUNet, WideUNet, widened
 
 CPU = torch.device("cpu")
@@ -134,4 +143,15 @@ def test_a_recording_that_is_done_with_is_let_go_of():
     assert state.forward is network
     assert alive() is None
     one_by_one(state)
+    assert state.forward is network
+
+
+def test_what_is_played_back_ends_with_the_training(monkeypatch):
+    network, _ = network_and_batch(widths=(3, 5))
+    recording = Recording(network, (2, 1, 8, 8), None)
+    monkeypatch.setattr(_replay, "recorded", lambda *_: recording)
+    state = SimpleNamespace(forward=network, device=CPU)
+    with suppress(KeyboardInterrupt), played_back(state, (2, 1, 8, 8)):
+        assert state.forward is recording
+        raise KeyboardInterrupt
     assert state.forward is network
